@@ -1,0 +1,29 @@
+/* thread.h - parallel loops on one shared pool of threads
+ *
+ * OpenMP's threads, since oneDNN and OpenBLAS use the same ones and would otherwise run beside ours; a pool of POSIX
+ * threads of our own when built for the thread sanitizer, which cannot see into libgomp.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_BASE_THREAD_H
+#define LYC_BASE_THREAD_H
+
+#include <stdint.h>
+
+/* Threads that parallel loops use: LYCORIS_THREADS, else the processors this process may run on. */
+int lyc_thread_count(void);
+
+/* n >= 1; takes effect for loops that start later. Also tells OpenMP. */
+void lyc_thread_set_count(int n);
+
+/* Calls body(context, first, last, thread) for disjoint ranges that cover [0, count); thread is in
+ * [0, lyc_thread_count()). The ranges depend on count and the number of threads alone, each thread gets one range of
+ * neighbouring indices, and the call returns when all are done. Nested calls run on the calling thread. */
+typedef void (*lyc_parallel_body)(void *context, int64_t first, int64_t last, int thread);
+void lyc_parallel_for(int64_t count, lyc_parallel_body body, void *context);
+
+/* The same with ranges of `grain` indices that threads take in turn, for work of uneven length. The results must not
+ * depend on which thread ran a range. */
+void lyc_parallel_dynamic(int64_t count, int64_t grain, lyc_parallel_body body, void *context);
+
+#endif
