@@ -1,8 +1,8 @@
 /* error.h - making and passing on errors inside the library
  *
  *     if (header_size > file_size - 8)
- *         return lyc_fail(err, LYC_E_FORMAT, "header of %" PRIu64 " bytes in a file of %" PRIu64, header_size, file_size);
- *     LYC_TRY(parse_header(sf, err));
+ *         return lyc_fail(err, LYC_E_FORMAT, "header of %" PRIu64 " bytes in a file of %" PRIu64, header_size,
+ * file_size); LYC_TRY(parse_header(sf, err));
  *     ...
  *     return lyc_wrap(err, "reading %s", path);     "reading a.safetensors: header of 12 bytes in a file of 9"
  *

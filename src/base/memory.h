@@ -26,7 +26,8 @@ void *lyc_realloc(void *block, size_t size);
 
 void lyc_free(void *block);
 
-/* For tests. The n-th allocation from now fails (n = 1: the next one), and all later ones when `all`; 0 switches off. */
+/* For tests. The n-th allocation from now fails (n = 1: the next one), and all later ones when `all`; 0 switches off.
+ */
 void lyc_memory_fail_after(uint64_t n, bool all);
 
 /* Allocations since the start of the process, over all threads. */
