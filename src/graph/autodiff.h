@@ -1,7 +1,8 @@
 /* autodiff.h - gradients as further nodes of the same graph
  *
- * Reverse mode. Nodes are added only where something trainable lies below: a frozen weight gets no gradient, and nothing
- * is computed in front of the first trained layer. Contributions to one value are added in the order of its uses.
+ * Reverse mode. Nodes are added only where something trainable lies below: a frozen weight gets no gradient, and
+ * nothing is computed in front of the first trained layer. Contributions to one value are added in the order of its
+ * uses.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -54,9 +54,9 @@ typedef struct lyc_kernel {
     size_t (*workspace)(const lyc_problem *p, const void *state);
 
     /* Packing of frozen operands. `pack_bytes` says how large the packed form of an input is (0: taken as it is) and
-     * writes the name of the format into key (text of at most LYC_PACK_KEY): plans share a packed weight when weight and
-     * key agree, so everything the layout depends on must be in the key, and the layout should not depend on the batch
-     * or image size. `pack` fills dst from the stored bytes. NULL: takes every operand as it is. */
+     * writes the name of the format into key (text of at most LYC_PACK_KEY): plans share a packed weight when weight
+     * and key agree, so everything the layout depends on must be in the key, and the layout should not depend on the
+     * batch or image size. `pack` fills dst from the stored bytes. NULL: takes every operand as it is. */
     size_t (*pack_bytes)(char *key, const lyc_problem *p, const void *state, int input);
     lyc_status (*pack)(void *dst, const lyc_problem *p, const void *state, int input, const void *src, lyc_error *err);
 
@@ -85,8 +85,8 @@ typedef struct lyc_backend {
 /* The first kernel of the backend that accepts p; NULL when none does. */
 const lyc_kernel *lyc_backend_find(const lyc_backend *backend, const lyc_problem *p);
 
-/* "conv2d bf16 x=2x64x64x320:bf16 weight=320x320x3x3:f16* ... stride=1x1": the line of bench, log and tests; an asterisk
- * marks frozen operands. */
+/* "conv2d bf16 x=2x64x64x320:bf16 weight=320x320x3x3:f16* ... stride=1x1": the line of bench, log and tests; an
+ * asterisk marks frozen operands. */
 void lyc_problem_print(struct lyc_strbuf *text, const lyc_problem *p);
 
 double lyc_problem_flops(const lyc_problem *p);

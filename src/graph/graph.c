@@ -85,8 +85,8 @@ void lyc_graph_enter(lyc_graph *g, const char *format, ...)
         lyc_graph_fail(g, LYC_E_ARGUMENT, "layers nest deeper than %d at %s", LYC_MAX_LAYER_DEPTH, name);
         return;
     }
-    const char *layer = g->layer[0] != '\0' ? lyc_arena_format(&g->arena, "%s.%s", g->layer, name)
-                                            : lyc_arena_text(&g->arena, name);
+    const char *layer =
+        g->layer[0] != '\0' ? lyc_arena_format(&g->arena, "%s.%s", g->layer, name) : lyc_arena_text(&g->arena, name);
     if (layer == NULL) {
         lyc_graph_out_of_memory(g);
         return;

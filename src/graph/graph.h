@@ -11,7 +11,8 @@
  *     lyc_value *y = lyc_silu(g, lyc_conv2d(g, x, weight, bias, &(lyc_conv2d_attr){.stride = {1, 1}, ...}));
  *     lyc_graph_leave(g);
  *
- * Values are dense and row-major; images are [n,h,w,c], so that an image is, without a copy, the token matrix [n,h*w,c].
+ * Values are dense and row-major; images are [n,h,w,c], so that an image is, without a copy, the token matrix
+ * [n,h*w,c].
  *
  * SPDX-License-Identifier: Apache-2.0
  */

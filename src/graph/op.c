@@ -110,8 +110,7 @@ lyc_status lyc_infer_rank(const lyc_node *n, int input, int rank, lyc_error *err
     if (n->inputs[input]->shape.rank == rank) {
         return LYC_OK;
     }
-    return lyc_fail(err, LYC_E_SHAPE, "%s is %s, expected rank %d",
-                    lyc_op_input_name(name, sizeof name, n->op, input),
+    return lyc_fail(err, LYC_E_SHAPE, "%s is %s, expected rank %d", lyc_op_input_name(name, sizeof name, n->op, input),
                     lyc_shape_text(shape, sizeof shape, &n->inputs[input]->shape), rank);
 }
 

@@ -57,7 +57,8 @@ struct lyc_op {
     /* Bit mask of inputs whose memory output 0 may take (same size): every kernel must allow it. */
     unsigned in_place;
 
-    /* Offset in elements of output 0 in input 0 when it is a part of it without a copy (reshape: 0), else -1. NULL: never. */
+    /* Offset in elements of output 0 in input 0 when it is a part of it without a copy (reshape: 0), else -1. NULL:
+     * never. */
     int64_t (*view)(const lyc_node *n);
 };
 

@@ -1,8 +1,9 @@
 /* plan.h - a graph compiled: an order, kernels, and one arena
  *
- * Compiling fuses what kernels can do in one pass, orders the steps, recomputes what does not fit into the budget, gives
- * every value its place in the arena by lifetime, picks a kernel for each step and packs the frozen weights. Running is
- * then a walk over prepared kernels and allocates nothing. The graph may be freed after compiling; its weights may not.
+ * Compiling fuses what kernels can do in one pass, orders the steps, recomputes what does not fit into the budget,
+ * gives every value its place in the arena by lifetime, picks a kernel for each step and packs the frozen weights.
+ * Running is then a walk over prepared kernels and allocates nothing. The graph may be freed after compiling; its
+ * weights may not.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -29,22 +30,22 @@ typedef struct lyc_plan_options {
 
 /* Bytes, by purpose. total = weights + params + gradients + optimiser + arena + inputs. */
 typedef struct lyc_plan_memory {
-    size_t weights;    /* frozen: packed or converted forms; borrowed ones count in weights_borrowed */
+    size_t weights; /* frozen: packed or converted forms; borrowed ones count in weights_borrowed */
     size_t weights_borrowed;
-    size_t params;     /* trainable parameters (bound by the caller) */
-    size_t gradients;  /* of the parameters (in the arena, kept until the next run) */
+    size_t params;    /* trainable parameters (bound by the caller) */
+    size_t gradients; /* of the parameters (in the arena, kept until the next run) */
     size_t optimiser;
-    size_t inputs;     /* bound by the caller */
-    size_t arena;      /* activations, gradients and workspace share it */
+    size_t inputs;      /* bound by the caller */
+    size_t arena;       /* activations, gradients and workspace share it */
     size_t activations; /* most bytes of values alive at one moment: the least that an arena can be */
-    size_t workspace;  /* largest scratch of one step */
+    size_t workspace;   /* largest scratch of one step */
     size_t total;
 } lyc_plan_memory;
 
 typedef struct lyc_plan lyc_plan;
 
-/* Errors: the graph's first building error; an operation without a kernel; LYC_E_MEMORY for a budget that cannot be kept,
- * with the least that can. */
+/* Errors: the graph's first building error; an operation without a kernel; LYC_E_MEMORY for a budget that cannot be
+ * kept, with the least that can. */
 lyc_status lyc_plan_compile(lyc_plan **out, const lyc_graph *g, const lyc_plan_options *options, lyc_error *err);
 void lyc_plan_free(lyc_plan *plan);
 
@@ -59,8 +60,8 @@ size_t lyc_plan_bytes(const lyc_plan *plan, const lyc_value *v);
 /* Every input and parameter must be bound. Names layer and operation of a failing step. */
 lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err);
 
-/* Where an output (lyc_graph_output, or a parameter's gradient) lies after a run; valid until the next run. NULL when v is
- * not kept. */
+/* Where an output (lyc_graph_output, or a parameter's gradient) lies after a run; valid until the next run. NULL when v
+ * is not kept. */
 const void *lyc_plan_data(const lyc_plan *plan, const lyc_value *v);
 
 lyc_plan_memory lyc_plan_memory_get(const lyc_plan *plan);

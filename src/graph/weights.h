@@ -20,8 +20,8 @@ void lyc_weight_store_free(lyc_weight_store *store);
 /* Fills dst with one form of the weight at src. */
 typedef lyc_status (*lyc_weight_maker)(void *dst, const void *src, void *context, lyc_error *err);
 
-/* Borrows the form `key` of the weight at src, making it if it is not there yet. Not thread-safe: plans of one store are
- * compiled one after the other. */
+/* Borrows the form `key` of the weight at src, making it if it is not there yet. Not thread-safe: plans of one store
+ * are compiled one after the other. */
 lyc_status lyc_weight_store_get(const void **form, lyc_weight_store *store, const void *src, const char *key,
                                 size_t bytes, lyc_weight_maker make, void *context, lyc_error *err);
 

@@ -3,8 +3,8 @@
  *     y = activation(alpha * op(a) op(b) + bias) + residual
  *
  * a [..,m,k], b [..,k,n] with the same leading axes, or b of rank 2: then a is one matrix of all its rows. With trans_a
- * the matrices of a are [k,m], with trans_b those of b are [n,k] (linear weights in files). The gradient is built before
- * activations and residuals are fused in, so it knows neither: an activation here has no gradient.
+ * the matrices of a are [k,m], with trans_b those of b are [n,k] (linear weights in files). The gradient is built
+ * before activations and residuals are fused in, so it knows neither: an activation here has no gradient.
  *
  *     d_a = alpha d_y op(b)T,  d_b = alpha op(a)T d_y,  d_bias = sum over rows of d_y
  *
@@ -52,9 +52,9 @@ static lyc_status mismatch(const lyc_node *n, const char *what, lyc_error *err)
     char a[LYC_SHAPE_TEXT];
     char b[LYC_SHAPE_TEXT];
     const lyc_matmul_attr *attr = n->attr;
-    return lyc_fail(err, LYC_E_SHAPE, "a is %s%s, b is %s%s: %s",
-                    lyc_shape_text(a, sizeof a, &n->inputs[0]->shape), attr->trans_a ? " transposed" : "",
-                    lyc_shape_text(b, sizeof b, &n->inputs[1]->shape), attr->trans_b ? " transposed" : "", what);
+    return lyc_fail(err, LYC_E_SHAPE, "a is %s%s, b is %s%s: %s", lyc_shape_text(a, sizeof a, &n->inputs[0]->shape),
+                    attr->trans_a ? " transposed" : "", lyc_shape_text(b, sizeof b, &n->inputs[1]->shape),
+                    attr->trans_b ? " transposed" : "", what);
 }
 
 static lyc_status check_leading(const lyc_node *n, lyc_error *err)
