@@ -60,6 +60,9 @@ struct lyc_op {
     /* Offset in elements of output 0 in input 0 when it is a part of it without a copy (reshape: 0), else -1. NULL:
      * never. */
     int64_t (*view)(const lyc_node *n);
+
+    /* The exclusive bound of the values of an LYC_INDEX input (rows of the table); NULL: indices are free. */
+    int64_t (*index_bound)(const lyc_node *n, int input);
 };
 
 /* All operations, in the order of list.def; NULL-terminated. */
