@@ -1,8 +1,8 @@
 /* error.h - making and passing on errors inside the library
  *
  *     if (header_size > file_size - 8)
- *         return lyc_fail(err, LYC_E_FORMAT, "header of %" PRIu64 " bytes in a file of %" PRIu64, header_size,
- * file_size); LYC_TRY(parse_header(sf, err));
+ *         return lyc_fail(err, LYC_E_FORMAT, "header of %" PRIu64 " bytes in a file of %" PRIu64, size, file_size);
+ *     LYC_TRY(parse_header(sf, err));
  *     ...
  *     return lyc_wrap(err, "reading %s", path);     "reading a.safetensors: header of 12 bytes in a file of 9"
  *
@@ -21,7 +21,8 @@
 /* Sets *err (which may be NULL) and returns status. Overwrites an older message. */
 lyc_status lyc_fail(lyc_error *err, lyc_status status, const char *format, ...) LYC_PRINTF(3, 4);
 
-/* Puts "text: " before the message of *err and returns its status. err must hold an error. */
+/* Puts "text: " before the message of *err and returns its status. err is not NULL and holds an error: a function that
+ * accepts NULL from its caller and wraps needs a lyc_error of its own. Of a long text its start is kept. */
 lyc_status lyc_wrap(lyc_error *err, const char *format, ...) LYC_PRINTF(2, 3);
 
 /* Returns the status of a failed call from the calling function. */

@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-/* Threads that parallel loops use: LYCORIS_THREADS, else the processors this process may run on. */
+/* Threads that parallel loops use: LYCORIS_THREADS, else OMP_NUM_THREADS, else the processors this process may run on
+ * (affinity and a container's limit). Decided at the first call. */
 int lyc_thread_count(void);
 
 /* n >= 1; takes effect for loops that start later. Also tells OpenMP. */
@@ -18,7 +19,8 @@ void lyc_thread_set_count(int n);
 
 /* Calls body(context, first, last, thread) for disjoint ranges that cover [0, count); thread is in
  * [0, lyc_thread_count()). The ranges depend on count and the number of threads alone, each thread gets one range of
- * neighbouring indices, and the call returns when all are done. Nested calls run on the calling thread. */
+ * neighbouring indices, and the call returns when all are done. Nested calls run the same ranges one after the other on
+ * the calling thread. */
 typedef void (*lyc_parallel_body)(void *context, int64_t first, int64_t last, int thread);
 void lyc_parallel_for(int64_t count, lyc_parallel_body body, void *context);
 
