@@ -83,11 +83,23 @@ const char *lyc_op_input_name(char *text, size_t size, const lyc_op *op, int inp
     return text;
 }
 
+lyc_status lyc_infer_indices(const lyc_node *n, unsigned index_inputs, lyc_error *err)
+{
+    char name[64];
+    for (int i = 0; i < n->n_inputs; i++) {
+        bool wanted = (index_inputs >> i & 1u) != 0;
+        if (n->inputs[i] != NULL && (n->inputs[i]->type == LYC_INDEX) != wanted) {
+            return lyc_fail(err, LYC_E_ARGUMENT, "%s holds %s, expected %s",
+                            lyc_op_input_name(name, sizeof name, n->op, i), wanted ? "numbers" : "indices",
+                            wanted ? "indices" : "numbers");
+        }
+    }
+    return LYC_OK;
+}
+
 lyc_status lyc_infer_same(const lyc_node *n, lyc_value_info *out, lyc_error *err)
 {
-    if (n->inputs[0]->type == LYC_INDEX) {
-        return lyc_fail(err, LYC_E_ARGUMENT, "input 0 holds indices, expected numbers");
-    }
+    LYC_TRY(lyc_infer_indices(n, 0, err));
     out[0].type = lyc_infer_type(n);
     out[0].shape = n->inputs[0]->shape;
     return LYC_OK;

@@ -78,11 +78,14 @@ const lyc_op *lyc_op_find(const char *name);
 
 /* Helpers for infer. */
 
-/* Output 0 has the type and shape of input 0. */
+/* Output 0 has the shape of input 0 and the type of a result; all inputs are numbers. */
 lyc_status lyc_infer_same(const lyc_node *n, lyc_value_info *out, lyc_error *err);
 
 /* The type of a result computed from all inputs: LYC_ACTIVATION when one of them is, else LYC_FLOAT. */
 lyc_value_type lyc_infer_type(const lyc_node *n);
+
+/* LYC_E_ARGUMENT unless the inputs of a bit mask hold indices (LYC_INDEX), and all others that are present numbers. */
+lyc_status lyc_infer_indices(const lyc_node *n, unsigned index_inputs, lyc_error *err);
 
 /* LYC_E_SHAPE unless input i has this rank / has the shape of input j. */
 lyc_status lyc_infer_rank(const lyc_node *n, int input, int rank, lyc_error *err);
