@@ -152,6 +152,9 @@ static lyc_value *new_leaf(lyc_graph *g, lyc_value_kind kind, const char *name, 
     if (lyc_shape_bytes(&bytes, shape, LYC_F64, &err) != LYC_OK) {
         return lyc_graph_fail(g, err.status, "%s: %s", name, err.message);
     }
+    if (bytes == 0) {
+        return lyc_graph_fail(g, LYC_E_SHAPE, "%s: no elements", name);
+    }
     lyc_value *v = new_value(g, kind, type, shape);
     if (lyc_value_failed(v)) {
         return v;

@@ -187,4 +187,6 @@ const lyc_op lyc_op_matmul = {
     .gradient_inputs = 3,
     .flops = flops,
     .in_place = 1u << 3,
+    .residual = 3,
+    .activation = offsetof(lyc_matmul_attr, activation) + 1,
 };

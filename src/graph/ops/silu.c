@@ -6,6 +6,7 @@
  */
 #include "graph/build.h"
 #include "graph/op.h"
+#include "graph/ops/matmul.h"
 
 lyc_value *lyc_silu(lyc_graph *g, lyc_value *x)
 {
@@ -36,6 +37,7 @@ const lyc_op lyc_op_silu = {
     .gradient = gradient,
     .gradient_inputs = 1,
     .in_place = 1,
+    .is_activation = LYC_ACTIVATION_SILU,
 };
 
 const lyc_op lyc_op_silu_backward = {
