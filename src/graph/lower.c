@@ -33,6 +33,8 @@ lyc_slot *lyc_program_add_slot(lyc_program *p)
     if (slot != NULL) {
         slot->id = p->n_slots;
         slot->view_of = -1;
+        slot->origin = p->n_slots;
+        slot->next_copy = -1;
         p->slots[p->n_slots++] = slot;
     }
     return slot;

@@ -35,8 +35,10 @@ typedef struct lyc_slot {
     int output_index;
     int view_of; /* slot whose memory this is a part of, from view_offset bytes on; -1: none */
     size_t view_offset;
-    bool kept;  /* an output of the graph */
-    void *data; /* where it lies; of a bound slot once bound */
+    bool kept;     /* an output of the graph */
+    void *data;    /* where it lies; of a bound slot once bound */
+    int origin;    /* the slot that it repeats; itself when it is none */
+    int next_copy; /* the next slot that repeats the same origin; -1 ends */
 
     /* by liveness.c, for the present order */
     int root;      /* the buffer it lies in */
@@ -52,6 +54,7 @@ struct lyc_step {
     bool backward;
     bool view;       /* nothing to run: output 0 lies in input 0 */
     bool recomputed; /* a copy of an earlier step */
+    unsigned mark;   /* scratch of recompute.c */
     int n_inputs;
     int n_outputs;
     int in[LYC_MAX_INPUTS];   /* slots; -1: absent */
