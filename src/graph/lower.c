@@ -162,20 +162,27 @@ static void mark_needed(bool *needed, const lyc_graph *g)
     }
 }
 
-/* A view of a frozen weight is a frozen weight; it needs no step. */
-static bool lower_frozen_view(lyc_program *p, const lyc_node *n, int64_t offset)
+/* A view of a frozen weight is a frozen weight, one of a bound value is bound; neither needs a step. */
+static bool lower_outer_view(lyc_program *p, const lyc_node *n, int64_t offset)
 {
     const lyc_slot *source = p->slots[p->slot_of_value[n->inputs[0]->id]];
-    if (source->kind != LYC_SLOT_WEIGHT || n->outputs[0]->is_output) {
+    lyc_slot *slot = p->slots[p->slot_of_value[n->outputs[0]->id]];
+    if (source->kind == LYC_SLOT_ARENA || n->outputs[0]->is_output ||
+        (source->kind == LYC_SLOT_BOUND && source->dtype != slot->dtype)) {
         return false;
     }
-    lyc_slot *slot = p->slots[p->slot_of_value[n->outputs[0]->id]];
-    slot->kind = LYC_SLOT_WEIGHT;
+    const size_t element = (size_t)lyc_dtype_bits(source->dtype) / 8;
+    slot->kind = source->kind;
     slot->dtype = source->dtype;
-    slot->value_kind = LYC_VALUE_WEIGHT;
     slot->name = source->name;
-    slot->bytes = (size_t)lyc_shape_elements(&slot->shape) * (size_t)lyc_dtype_bits(source->dtype) / 8;
-    slot->weight_data = (const char *)source->weight_data + offset * (lyc_dtype_bits(source->dtype) / 8);
+    slot->bytes = (size_t)lyc_shape_elements(&slot->shape) * element;
+    if (source->kind == LYC_SLOT_WEIGHT) {
+        slot->value_kind = LYC_VALUE_WEIGHT;
+        slot->weight_data = (const char *)source->weight_data + (size_t)offset * element;
+    } else {
+        slot->view_of = source->id;
+        slot->view_offset = (size_t)offset * element;
+    }
     return true;
 }
 
@@ -195,7 +202,7 @@ static lyc_status lower_node(lyc_program *p, const lyc_node *n, const bool *need
         }
     }
     const int64_t offset = n->op->view != NULL ? n->op->view(n) : -1;
-    if (offset >= 0 && lower_frozen_view(p, n, offset)) {
+    if (offset >= 0 && lower_outer_view(p, n, offset)) {
         return LYC_OK;
     }
     lyc_step *step = lyc_program_insert_step(p, p->n_steps);

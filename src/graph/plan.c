@@ -14,16 +14,19 @@
 #include "tensor/dtype.h"
 
 /* Sums by purpose of everything but the arena. */
-static void sum_memory(lyc_plan *plan, size_t store_before)
+static void sum_memory(lyc_plan *plan)
 {
     const lyc_program *p = &plan->program;
     lyc_plan_memory *m = &plan->memory;
     for (int i = 0; i < p->n_slots; i++) {
         const lyc_slot *slot = p->slots[i];
-        if (slot->value_kind == LYC_VALUE_PARAM && slot->kind == LYC_SLOT_BOUND) {
+        if (slot->kind != LYC_SLOT_BOUND || slot->view_of >= 0) {
+            continue;
+        }
+        if (slot->value_kind == LYC_VALUE_PARAM) {
             m->params += slot->bytes;
             m->optimiser += (size_t)lyc_shape_elements(&slot->shape) * plan->options.optimiser_bytes_per_param;
-        } else if (slot->kind == LYC_SLOT_BOUND) {
+        } else {
             m->inputs += slot->bytes;
         }
     }
@@ -38,7 +41,6 @@ static void sum_memory(lyc_plan *plan, size_t store_before)
         }
     }
     m->weights = lyc_weight_store_bytes(plan->weights);
-    (void)store_before;
 }
 
 static void sum_gradients(lyc_plan *plan, const lyc_graph *g)
@@ -191,7 +193,7 @@ static lyc_status compile(lyc_plan *plan, const lyc_graph *g, lyc_error *err)
         plan->weights = plan->own_weights;
     }
     LYC_TRY(lyc_program_select(&plan->program, &plan->options, plan->weights, err));
-    sum_memory(plan, 0);
+    sum_memory(plan);
     sum_gradients(plan, g);
     LYC_TRY(arrange(plan, err));
     return allocate(plan, err);
@@ -270,7 +272,10 @@ size_t lyc_plan_bytes(const lyc_plan *plan, const lyc_value *v)
 static lyc_status fill_calls(lyc_plan *plan, lyc_error *err)
 {
     for (int i = 0; i < plan->program.n_slots; i++) {
-        const lyc_slot *slot = plan->program.slots[i];
+        lyc_slot *slot = plan->program.slots[i];
+        if (slot->kind == LYC_SLOT_BOUND && slot->view_of >= 0) {
+            slot->data = (char *)plan->program.slots[slot->view_of]->data + slot->view_offset;
+        }
         if (slot->kind == LYC_SLOT_BOUND && slot->data == NULL) {
             return lyc_fail(err, LYC_E_ARGUMENT, "%s is not bound", slot->name);
         }
