@@ -123,10 +123,8 @@ static void find_roots(lyc_liveness *l, lyc_program *p)
 {
     for (int i = 0; i < p->n_slots; i++) {
         const lyc_slot *slot = p->slots[i];
-        l->buffers[i] = (lyc_buffer){.root = slot->id,
-                                     .first = slot->first_use,
-                                     .last = slot->last_use,
-                                     .bytes = lyc_align_bytes(slot->bytes)};
+        l->buffers[i] = (lyc_buffer){
+            .root = slot->id, .first = slot->first_use, .last = slot->last_use, .bytes = lyc_align_bytes(slot->bytes)};
     }
     /* Views first: their uses lengthen the lives that decide what may be replaced. */
     for (int i = 0; i < p->n_steps; i++) {
@@ -174,8 +172,8 @@ static void list_buffers(lyc_liveness *l, const lyc_program *p)
     }
     for (int i = 0; i < p->n_steps; i++) {
         if (p->steps[i]->workspace_bytes > 0) {
-            l->buffers[count++] = (lyc_buffer){
-                .root = -1, .first = i, .last = i, .bytes = lyc_align_bytes(p->steps[i]->workspace_bytes)};
+            l->buffers[count++] =
+                (lyc_buffer){.root = -1, .first = i, .last = i, .bytes = lyc_align_bytes(p->steps[i]->workspace_bytes)};
         }
     }
     l->n_buffers = count;

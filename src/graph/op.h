@@ -61,9 +61,10 @@ struct lyc_op {
      * never. */
     int64_t (*view)(const lyc_node *n);
 
-    /* Fusion. `residual`: the input (not 0) that is added to the result last, 0 when there is none. `activation`: offset of
-     * a lyc_activation attribute applied before it, plus one; 0 when there is none. `is_activation`: the operation itself is
-     * this lyc_activation of its only input. A fused node has no gradient, so plans fuse after autodiff. */
+    /* Fusion. `residual`: the input (not 0) that is added to the result last, 0 when there is none. `activation`:
+     * offset of a lyc_activation attribute applied before it, plus one; 0 when there is none. `is_activation`: the
+     * operation itself is this lyc_activation of its only input. A fused node has no gradient, so plans fuse after
+     * autodiff. */
     int residual;
     size_t activation;
     int is_activation;

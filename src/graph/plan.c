@@ -59,8 +59,8 @@ static size_t fixed_bytes(const lyc_plan_memory *m)
     return m->weights + m->params + m->optimiser + m->inputs;
 }
 
-/* Fits the arena under the budget: recomputes for what may be alive, and for less when the gaps between buffers make the
- * arena larger than that. */
+/* Fits the arena under the budget: recomputes for what may be alive, and for less when the gaps between buffers make
+ * the arena larger than that. */
 static lyc_status arrange(lyc_plan *plan, lyc_error *err)
 {
     lyc_program *p = &plan->program;

@@ -129,7 +129,8 @@ void lyc_liveness_clear(lyc_liveness *l);
 /* schedule.c: another order when its peak is lower. */
 lyc_status lyc_program_schedule(lyc_program *p, lyc_liveness *l, lyc_error *err);
 
-/* recompute.c: repeats steps until at most `bytes` are alive at once; leaves the best it found when that is impossible. */
+/* recompute.c: repeats steps until at most `bytes` are alive at once; leaves the best it found when that is impossible.
+ */
 lyc_status lyc_program_recompute(lyc_program *p, lyc_liveness *l, size_t bytes, lyc_error *err);
 
 /* place.c: offsets of all buffers; *arena_bytes is the end of the last. */

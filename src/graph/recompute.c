@@ -4,9 +4,9 @@
  * up: its later readers read a copy that is made again just before the first of them, from values that are alive there.
  * What those values need in turn, and is no longer alive, is made again as well (a chain); a copy that already exists
  * further on moves forward instead. The value whose bytes cost the least time is given up first; this repeats until the
- * peak fits. Norms and activations go first, then whole blocks between the values that residual connections keep anyway.
- * Copies run the same kernels on the same bits, so results do not change. (Greedy rematerialisation as in Kumar et al.,
- * arXiv 1905.11722, with chains.)
+ * peak fits. Norms and activations go first, then whole blocks between the values that residual connections keep
+ * anyway. Copies run the same kernels on the same bits, so results do not change. (Greedy rematerialisation as in Kumar
+ * et al., arXiv 1905.11722, with chains.)
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -30,8 +30,9 @@ typedef struct recomputer {
     int *next_read;    /* by slot: first step after the peak that reads it; n_steps when none does */
     bool *refused;     /* by root slot: given up already */
     int capacity;
-    unsigned mark;             /* tells the steps of the present chain */
-    lyc_step *chain[MAX_CHAIN]; /* in the order of running; those at or after the place are moved, the others repeated */
+    unsigned mark; /* tells the steps of the present chain */
+    lyc_step
+        *chain[MAX_CHAIN]; /* in the order of running; those at or after the place are moved, the others repeated */
     int n_chain;
 } recomputer;
 
@@ -72,7 +73,8 @@ static void release(recomputer *r)
     lyc_free(r->refused);
 }
 
-/* Members of every buffer, and who reads them after the peak. Reading by a view is none: the view has readers itself. */
+/* Members of every buffer, and who reads them after the peak. Reading by a view is none: the view has readers itself.
+ */
 static void index_slots(recomputer *r)
 {
     const lyc_program *p = r->p;
@@ -99,7 +101,8 @@ static void index_slots(recomputer *r)
 
 static bool alive_at(const lyc_slot *slot, int position)
 {
-    return slot->kind != LYC_SLOT_ARENA || (slot->first_use >= 0 && slot->first_use < position && slot->last_use >= position);
+    return slot->kind != LYC_SLOT_ARENA ||
+           (slot->first_use >= 0 && slot->first_use < position && slot->last_use >= position);
 }
 
 /* The slot to read for a value at a position: itself or a copy that is alive there; else the nearest copy made later;

@@ -10,8 +10,8 @@
 #include "graph/program.h"
 #include "tensor/dtype.h"
 
-/* The dtype in which a frozen operand is handed to a kernel that does not pack it: vectors (biases, gains) in f32, larger
- * ones in the precision of products. Integer tables stay as they are. */
+/* The dtype in which a frozen operand is handed to a kernel that does not pack it: vectors (biases, gains) in f32,
+ * larger ones in the precision of products. Integer tables stay as they are. */
 static lyc_dtype plain_dtype(const lyc_slot *slot, lyc_precision precision)
 {
     if (precision == LYC_PRECISION_F64) {
@@ -150,8 +150,8 @@ static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_opt
 {
     LYC_TRY(describe(p, step, err));
     const bool reference = options->reference_only || p->precision == LYC_PRECISION_F64;
-    step->kernel = reference ? find_reference(options->backend, step->problem)
-                             : lyc_backend_find(options->backend, step->problem);
+    step->kernel =
+        reference ? find_reference(options->backend, step->problem) : lyc_backend_find(options->backend, step->problem);
     if (step->kernel == NULL) {
         return lyc_fail(err, LYC_E_UNSUPPORTED, "backend %s has no kernel", options->backend->name);
     }
