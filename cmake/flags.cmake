@@ -4,7 +4,7 @@
 add_library(lycoris_flags INTERFACE)
 target_include_directories(lycoris_flags INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(lycoris_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wdouble-promotion -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
+  -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wdouble-promotion -Wvla -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
   # The same numbers on every architecture: products and sums are fused only in the kernels, where it is asked for.
   -ffp-contract=off -fno-math-errno)
