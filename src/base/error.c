@@ -39,7 +39,7 @@ static void write_message(char *out, size_t size, const char *text)
     const size_t length = strlen(text);
     if (lyc_text_printable(out, size, text, length) >= size) {
         lyc_text_printable(out, size - 3, text, length);
-        strcat(out, "...");
+        memcpy(out + strlen(out), "...", sizeof "...");
     }
 }
 
@@ -77,8 +77,8 @@ lyc_status lyc_wrap(lyc_error *err, const char *format, ...)
     }
     char message[2 * MESSAGE_SIZE];
     write_message(message, room, text);
-    strcat(message, ": ");
-    strcat(message, err->message);
+    const size_t prefix_length = strlen(message);
+    snprintf(message + prefix_length, sizeof message - prefix_length, ": %s", err->message);
     write_message(err->message, sizeof err->message, message);
     return err->status;
 }

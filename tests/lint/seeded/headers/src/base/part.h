@@ -1,0 +1,2 @@
+/* part.h - included several times */
+part(x)

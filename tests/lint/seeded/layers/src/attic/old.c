@@ -1,0 +1,1 @@
+/* SEEDED: a folder that no line names */

@@ -1,0 +1,1 @@
+#include "tensor/seeded_b.h"
