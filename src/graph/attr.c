@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/string.h"
 #include "graph/op.h"
 
@@ -109,22 +110,20 @@ static const char *expectation(lyc_attr_kind kind)
 /* One element of a list: the text up to an x or the end, and nothing else in it. */
 static bool parse_element(double *value, const lyc_attr_field *field, const char *text)
 {
-    char word[64];
-    char *end = word;
-    const size_t length = strcspn(text, "x");
-    if (length == 0 || length >= sizeof word || isspace((unsigned char)text[0])) {
-        return false;
-    }
-    memcpy(word, text, length);
-    word[length] = '\0';
+    const lyc_span word = {text, strcspn(text, "x")};
     if (field->kind == LYC_ATTR_FLOAT) {
-        *value = (double)strtof(word, &end);
+        float number = NAN;
+        lyc_number_parse_f32(&number, word);
+        *value = (double)number;
     } else {
-        long long number = strtoll(word, &end, 10);
-        bool fits = field->kind == LYC_ATTR_BOOL ? number == 0 || number == 1 : number >= INT_MIN && number <= INT_MAX;
-        *value = fits ? (double)number : (double)NAN;
+        char *end = NULL;
+        const long long number = strtoll(text, &end, 10);
+        const bool whole = word.length > 0 && end == text + word.length && !isspace((unsigned char)text[0]);
+        const long long least = field->kind == LYC_ATTR_BOOL ? 0 : INT_MIN;
+        const long long most = field->kind == LYC_ATTR_BOOL ? 1 : INT_MAX;
+        *value = whole && number >= least && number <= most ? (double)number : (double)NAN;
     }
-    return *end == '\0' && isfinite(*value);
+    return isfinite(*value);
 }
 
 static lyc_status parse_enum(const lyc_attr_field *field, void *attr, const char *value, lyc_error *err)
@@ -186,16 +185,12 @@ lyc_status lyc_attr_parse(const lyc_op *op, void *attr, const char *text, lyc_er
 
 static void print_number(lyc_strbuf *text, const lyc_attr_field *field, double value)
 {
-    char number[32];
-    int digits = 1;
+    char number[LYC_NUMBER];
     if (field->kind != LYC_ATTR_FLOAT) {
         lyc_strbuf_format(text, "%d", (int)value);
         return;
     }
-    do {
-        snprintf(number, sizeof number, "%.*g", digits++, value);
-    } while (digits <= 9 && (double)strtof(number, NULL) != value);
-    lyc_strbuf_append(text, number);
+    lyc_strbuf_append(text, lyc_number_format_f32(number, (float)value));
 }
 
 /* An enumeration without a name for the value (a builder was given nonsense) shows as a number. */
