@@ -41,3 +41,12 @@ lyc_status lyc_ref_binary(const lyc_call *call, double (*f)(double x, double y))
     }
     return LYC_OK;
 }
+
+lyc_status lyc_ref_slope(const lyc_call *call, double (*slope)(double x))
+{
+    const int64_t count = lyc_ref_count(call, 0);
+    for (int64_t i = 0; i < count; i++) {
+        lyc_ref_set(call, 0, i, lyc_ref_get(call, 1, i) * slope(lyc_ref_get(call, 0, i)));
+    }
+    return LYC_OK;
+}

@@ -15,4 +15,7 @@ int64_t lyc_ref_broadcast_index(const lyc_shape *from, const lyc_shape *to, int6
 lyc_status lyc_ref_unary(const lyc_call *call, double (*f)(double x));
 lyc_status lyc_ref_binary(const lyc_call *call, double (*f)(double x, double y));
 
+/* out 0 = in 1 * slope(in 0): the gradient of an activation. */
+lyc_status lyc_ref_slope(const lyc_call *call, double (*slope)(double x));
+
 #endif
