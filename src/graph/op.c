@@ -141,3 +141,31 @@ lyc_status lyc_infer_equal(const lyc_node *n, int input, int other, lyc_error *e
                     lyc_op_input_name(name_a, sizeof name_a, n->op, input), lyc_shape_text(shape_a, sizeof shape_a, a),
                     lyc_shape_text(shape_b, sizeof shape_b, b), lyc_op_input_name(name_b, sizeof name_b, n->op, other));
 }
+
+lyc_status lyc_infer_shape(const lyc_node *n, int input, const lyc_shape *expected, lyc_error *err)
+{
+    char name[64];
+    char found[LYC_SHAPE_TEXT];
+    char wanted[LYC_SHAPE_TEXT];
+    if (n->inputs[input] == NULL || lyc_shape_equal(&n->inputs[input]->shape, expected)) {
+        return LYC_OK;
+    }
+    return lyc_fail(err, LYC_E_SHAPE, "%s is %s, expected %s", lyc_op_input_name(name, sizeof name, n->op, input),
+                    lyc_shape_text(found, sizeof found, &n->inputs[input]->shape),
+                    lyc_shape_text(wanted, sizeof wanted, expected));
+}
+
+bool lyc_gradient_of_first(lyc_graph *g, const lyc_node *n, lyc_value *const *d_out)
+{
+    for (int k = 1; k < n->n_outputs; k++) {
+        if (d_out[k] != NULL) {
+            size_t length;
+            char mark;
+            const char *name = name_at(n->op->outputs, k, &length, &mark);
+            lyc_graph_fail(g, LYC_E_UNSUPPORTED, "%s: no gradient through the output %.*s", n->op->name, (int)length,
+                           name);
+            return false;
+        }
+    }
+    return d_out[0] != NULL;
+}

@@ -99,6 +99,13 @@ lyc_status lyc_infer_indices(const lyc_node *n, unsigned index_inputs, lyc_error
 lyc_status lyc_infer_rank(const lyc_node *n, int input, int rank, lyc_error *err);
 lyc_status lyc_infer_equal(const lyc_node *n, int input, int other, lyc_error *err);
 
+/* LYC_E_SHAPE unless input i is absent or has this shape. */
+lyc_status lyc_infer_shape(const lyc_node *n, int input, const lyc_shape *expected, lyc_error *err);
+
+/* For gradient: false, after lyc_graph_fail, when a gradient arrives at another output than the first (a mean, a
+ * log-sum-exp: kept for the gradient, not differentiated themselves). */
+bool lyc_gradient_of_first(lyc_graph *g, const lyc_node *n, lyc_value *const *d_out);
+
 /* The name of input i, for messages: "weight". */
 const char *lyc_op_input_name(char *text, size_t size, const lyc_op *op, int input);
 
