@@ -16,6 +16,11 @@
 #include "graph/ops/list.def"
 #undef LYC_OP
 
+/* Bytes of workspace of the few that need some: table.c lists them. */
+size_t lyc_reference_attention_workspace(const lyc_problem *problem);
+size_t lyc_reference_attention_backward_workspace(const lyc_problem *problem);
+size_t lyc_reference_solve_workspace(const lyc_problem *problem);
+
 /* The reference kernels in the order of list.def. */
 extern const lyc_kernel_set lyc_reference_kernels;
 
