@@ -1,7 +1,7 @@
 /* number.h - numbers as text, the same in every locale
  *
- * strtod and printf follow the locale of the program that uses the library: in a German one 0.5 is read as 0 and printed
- * as 0,5. Files, options and reports go through this header.
+ * strtod and printf follow the locale of the program that uses the library: in a German one 0.5 is read as 0 and
+ * printed as 0,5. Files, options and reports go through this header.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
