@@ -5,8 +5,8 @@
 #include "base/json_write.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
+
+#include "base/number.h"
 
 static bool is_plain(unsigned char c)
 {
@@ -41,17 +41,8 @@ void lyc_json_write_string(lyc_strbuf *out, lyc_span text)
     lyc_strbuf_append_char(out, '"');
 }
 
-void lyc_json_write_double(lyc_strbuf *out, double value, int digits)
+void lyc_json_write_number(lyc_strbuf *out, double value)
 {
-    if (!isfinite(value)) {
-        lyc_strbuf_append(out, "null");
-        return;
-    }
-    char text[40];
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    char *mark = text + strspn(text, "-0123456789");
-    if (*mark != '\0' && *mark != 'e') {
-        *mark = '.'; /* one byte in every locale that glibc has */
-    }
-    lyc_strbuf_append(out, text);
+    char text[LYC_NUMBER];
+    lyc_strbuf_append(out, isfinite(value) ? lyc_number_format(text, value) : "null");
 }

@@ -14,8 +14,7 @@
  * digits); DEL and everything beyond ASCII stay raw. The text must be UTF-8. */
 void lyc_json_write_string(lyc_strbuf *out, lyc_span text);
 
-/* A number with up to the given significant digits (17 keep every bit) and a point whatever the locale; null when it is
- * not finite. */
-void lyc_json_write_double(lyc_strbuf *out, double value, int digits);
+/* A number that reads back as the same value; null when it is not finite. */
+void lyc_json_write_number(lyc_strbuf *out, double value);
 
 #endif

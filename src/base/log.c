@@ -126,7 +126,7 @@ bool lyc_log_enabled(lyc_log_level level, lyc_log_category category)
     return (atomic_load_explicit(&enabled[level], memory_order_relaxed) >> category & 1u) != 0;
 }
 
-void lyc_log(lyc_log_level level, lyc_log_category category, const char *format, ...)
+void lyc_log_write(lyc_log_level level, lyc_log_category category, const char *format, ...)
 {
     if (!lyc_log_enabled(level, category) || inside_sink) {
         return;

@@ -100,7 +100,7 @@ void lyc_progress_finish(lyc_progress *progress)
 static void time_text(char text[24], double seconds)
 {
     if (!(seconds >= 0.0) || seconds > 1e9) {
-        strcpy(text, "?");
+        snprintf(text, 24, "?");
         return;
     }
     const long s = (long)seconds;
@@ -215,7 +215,7 @@ size_t lyc_progress_line(char *out, size_t size, const lyc_progress_report *repo
 static void write_number(lyc_strbuf *json, const char *name, double value, bool known)
 {
     lyc_strbuf_format(json, ",\"%s\":", name);
-    lyc_json_write_double(json, known ? value : (double)NAN, 9);
+    lyc_json_write_number(json, known ? round(value * 1000.0) / 1000.0 : (double)NAN);
 }
 
 static void write_text(lyc_strbuf *json, lyc_span text)

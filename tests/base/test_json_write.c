@@ -36,18 +36,17 @@ static void writes_strings(void **state)
 
 static const struct {
     double value;
-    int digits;
     const char *json;
 } numbers[] = {
-    {0.0, 9, "0"},
-    {1.5, 9, "1.5"},
-    {-2.25, 17, "-2.25"},
-    {1e300, 9, "1e+300"},
-    {0.1, 9, "0.1"},
-    {0.1, 17, "0.10000000000000001"},
-    {(double)NAN, 9, "null"},
-    {(double)INFINITY, 9, "null"},
-    {1.25e-7, 9, "1.25e-07"},
+    {0.0, "0"},
+    {1.5, "1.5"},
+    {-2.25, "-2.25"},
+    {1e300, "1e+300"},
+    {0.1, "0.1"},
+    {(double)NAN, "null"},
+    {(double)INFINITY, "null"},
+    {1.25e-7, "1.25e-07"},
+    {1.0 / 3.0, "0.3333333333333333"},
 };
 
 static void writes_numbers(void **state)
@@ -55,7 +54,7 @@ static void writes_numbers(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         lyc_strbuf out = {0};
-        lyc_json_write_double(&out, numbers[i].value, numbers[i].digits);
+        lyc_json_write_number(&out, numbers[i].value);
         assert_string_equal(lyc_strbuf_text(&out), numbers[i].json);
         lyc_strbuf_clear(&out);
     }
