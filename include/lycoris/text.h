@@ -28,6 +28,13 @@ LYC_API size_t lyc_text_printable(char *out, size_t size, const char *text, size
 /* The same for SVG and HTML, content and quoted attribute values: & < > " ' become character references as well. */
 LYC_API size_t lyc_text_markup(char *out, size_t size, const char *text, size_t length);
 
+/* Room for a number and its NUL. */
+enum { LYC_NUMBER = 32 };
+
+/* The shortest text, as %g writes it, that reads back as the same value; "inf", "-inf", "nan". The same in every locale.
+ * Returns out. */
+LYC_API const char *lyc_number_format(char out[LYC_NUMBER], double value);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,7 +34,7 @@ static const char *const isa_names[LYC_ISA_COUNT] = {
 
 #if defined(__x86_64__)
 /* Intel SDM volume 2A, CPUID; volume 1, 13.3: the processor has the instructions and the system saves the registers. */
-static lyc_isa best_isa(void)
+lyc_isa lyc_cpu_isa_best(void)
 {
     unsigned a;
     unsigned b;
@@ -60,7 +60,7 @@ static lyc_isa best_isa(void)
     return bf16 ? LYC_ISA_AVX512BF16 : LYC_ISA_AVX512;
 }
 #else
-static lyc_isa best_isa(void)
+lyc_isa lyc_cpu_isa_best(void)
 {
     return LYC_ISA_GENERIC;
 }
@@ -68,7 +68,7 @@ static lyc_isa best_isa(void)
 
 static lyc_isa allowed_isa(void)
 {
-    const lyc_isa best = best_isa();
+    const lyc_isa best = lyc_cpu_isa_best();
     const char *wanted = getenv("LYCORIS_ISA");
     for (lyc_isa isa = LYC_ISA_GENERIC; wanted != NULL && isa < best; isa++) {
         if (strcmp(wanted, isa_names[isa]) == 0) {

@@ -12,9 +12,6 @@
 
 #include "base/string.h"
 
-/* Room for a number and its NUL. */
-enum { LYC_NUMBER = 32 };
-
 /* The number that text is from its first character to its last: a decimal one ("-1", ".5", "2e-3"), finite. false,
  * *out unchanged, otherwise: blanks, "inf", "nan" and hexadecimal forms are no numbers here. A value too small for a
  * double becomes zero or subnormal, one too large is refused. */
@@ -23,8 +20,7 @@ bool lyc_number_parse(double *out, lyc_span text);
 /* The same, rounded once to float. */
 bool lyc_number_parse_f32(float *out, lyc_span text);
 
-/* The shortest text, as %g writes it, that reads back as the same value; "inf", "-inf", "nan". Returns out. */
-const char *lyc_number_format(char out[LYC_NUMBER], double value);
+/* lyc_number_format (lycoris/text.h) for float: the shortest text that reads back as the same float. */
 const char *lyc_number_format_f32(char out[LYC_NUMBER], float value);
 
 #endif

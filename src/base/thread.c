@@ -48,6 +48,14 @@ static int processors_of_container(void)
     return (int)((quota + period - 1) / period);
 }
 
+int lyc_thread_processors(void)
+{
+    const int allowed = processors_allowed();
+    const int limit = processors_of_container();
+    const int n = allowed < limit ? allowed : limit;
+    return n < 1 ? 1 : n;
+}
+
 /* A positive number in the variable; 0 when it is missing or something else. */
 static int number_from_environment(const char *name)
 {
@@ -69,10 +77,8 @@ static int default_count(void)
     if (n > 0) {
         return n;
     }
-    const int allowed = processors_allowed();
-    const int limit = processors_of_container();
-    n = allowed < limit ? allowed : limit;
-    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;
+    n = lyc_thread_processors();
+    return n > THREADS_MAX ? THREADS_MAX : n;
 }
 
 int lyc_thread_count(void)

@@ -10,12 +10,10 @@
 
 #include <stdint.h>
 
-/* Threads that parallel loops use: LYCORIS_THREADS, else OMP_NUM_THREADS, else the processors this process may run on
- * (affinity and a container's limit). Decided at the first call. */
-int lyc_thread_count(void);
+#include "lycoris/system.h" /* lyc_thread_count, lyc_thread_set_count */
 
-/* n >= 1; takes effect for loops that start later. Also tells OpenMP. */
-void lyc_thread_set_count(int n);
+/* Processors that this process may run on: affinity and a container's limit; at least 1. */
+int lyc_thread_processors(void);
 
 /* Calls body(context, first, last, thread) for disjoint ranges that cover [0, count); thread is in
  * [0, lyc_thread_count()). The ranges depend on count and the number of threads alone, each thread gets one range of
