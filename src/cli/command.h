@@ -1,0 +1,106 @@
+/* command.h - the entry of a subcommand, and what a subcommand is given
+ *
+ * A subcommand is one file cmd_<name>.c that ends in its entry, and one line in list.def. Parsing, range checks,
+ * `--help`, the manual page, shell completion and the option table of docs/manual come from the entry.
+ *
+ * Results go to lyc_cli.out (standard output) and nothing else does. A command fails by returning a status with a
+ * message in *err; main prints it once. What the user could do about it goes to lyc_cli.hint.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_CLI_COMMAND_H
+#define LYC_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "lycoris/error.h"
+#include "lycoris/option.h"
+
+#define LYC_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+
+enum { LYC_CONFIG_SIZE = 1024 }; /* bytes that a command's options may take */
+
+/* What operands are, for shell completion. */
+typedef enum lyc_operand_kind {
+    LYC_OPERAND_NONE,
+    LYC_OPERAND_FILE,
+    LYC_OPERAND_COMMAND,
+    LYC_OPERAND_CHOICE
+} lyc_operand_kind;
+
+typedef struct lyc_example {
+    const char *command; /* what to type; NULL ends the list */
+    const char *meaning;
+} lyc_example;
+
+typedef struct lyc_command lyc_command;
+
+/* The global options and what follows from them. */
+typedef struct lyc_cli {
+    const lyc_command *command;
+    FILE *out;
+    bool json;
+    bool quiet;
+    bool out_is_terminal;
+    bool err_is_terminal;
+    bool out_colour;
+    bool err_colour;
+    int out_width; /* columns to fill; 80 when standard output is not a terminal */
+    char hint[256];
+} lyc_cli;
+
+struct lyc_command {
+    const char *name;
+    const char *summary;       /* a few words, lower case, without a full stop */
+    const char *operands;      /* "FILE..."; NULL: none */
+    const char *description;   /* paragraphs, with an empty line between them */
+    const lyc_option *options; /* its own; NULL: none */
+    const lyc_example *examples;
+    lyc_operand_kind operand_kind;
+    const lyc_option_choice *operand_choices; /* of LYC_OPERAND_CHOICE */
+    int min_operands, max_operands;           /* max -1: any number */
+    bool has_json;                            /* --json is a form of its results */
+    size_t config_size;
+
+    /* config is the struct that the options fill; operands are the operand_count words that are no options. */
+    lyc_status (*run)(lyc_cli *cli, const void *config, int operand_count, char **operands, lyc_error *err);
+};
+
+/* The commands in the order of list.def, NULL at the end. */
+extern const lyc_command *const lyc_commands[];
+
+/* The command of that name, or NULL. */
+const lyc_command *lyc_command_find(const char *name);
+
+/* The same; an error that names the command that was perhaps meant when there is none of that name. */
+lyc_status lyc_command_require(const lyc_command **command, const char *name, lyc_error *err);
+
+/* Options of every command. */
+typedef struct lyc_globals {
+    bool help;
+    bool version;
+    bool quiet;
+    bool json;
+    int64_t threads; /* 0: as many as there are processors */
+    int colour;
+} lyc_globals;
+enum { LYC_WHEN_AUTO, LYC_WHEN_ALWAYS, LYC_WHEN_NEVER };
+extern const lyc_option lyc_global_options[];
+
+/* Whether a global option is offered by the command (--json is not by all; command NULL: the program itself). */
+bool lyc_global_applies(const lyc_option *option, const lyc_command *command);
+
+/* Sets *err and returns status; the text is made printable. */
+lyc_status lyc_cli_fail(lyc_error *err, lyc_status status, const char *format, ...) LYC_PRINTF(3, 4);
+
+/* Says what to do about the error that the command is going to return. */
+void lyc_cli_hint(lyc_cli *cli, const char *format, ...) LYC_PRINTF(2, 3);
+
+/* Prints the error, once, and what to do about it when that is known. */
+void lyc_cli_report(lyc_cli *cli, const lyc_error *err);
+
+/* A line on standard error, "lycoris inspect: warning: ..."; nothing with --quiet. */
+void lyc_cli_warn(lyc_cli *cli, const char *format, ...) LYC_PRINTF(2, 3);
+
+#endif

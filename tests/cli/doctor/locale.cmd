@@ -1,0 +1,1 @@
+LC_ALL=C lycoris doctor | sed -n "/Remarks/,\$p"

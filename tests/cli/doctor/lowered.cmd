@@ -1,0 +1,1 @@
+LYCORIS_ISA=generic lycoris doctor | grep instructions

@@ -1,0 +1,1 @@
+TMPDIR=/nonexistent lycoris doctor | sed -n "/Remarks/,\$p"

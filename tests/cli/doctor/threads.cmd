@@ -1,0 +1,1 @@
+lycoris doctor --threads 1 | grep "^  threads "

@@ -1,0 +1,1 @@
+lycoris help | sed -n "/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p" | while read -r name; do lycoris help "$name" | head -n 1; lycoris help --man "$name" | grep -q "^lycoris.-$name .- " || echo "no manual page: $name"; lycoris help --man | grep -q "lycoris.-$name (1)" || echo "not in lycoris(1): $name"; done | grep -v "^Usage: lycoris "; true

@@ -1,0 +1,1 @@
+NO_COLOR=1 lycoris help version --color=always | grep -c "$(printf "\\033")"

@@ -1,0 +1,1 @@
+lycoris version --quiet=yes; lycoris version --quiet=perhaps

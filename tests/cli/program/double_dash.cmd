@@ -1,0 +1,1 @@
+lycoris help -- version | head -n 1; lycoris help -- --man

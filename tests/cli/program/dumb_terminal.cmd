@@ -1,0 +1,1 @@
+TERM=dumb pty lycoris help version | grep -c "$(printf "\\033")"; true

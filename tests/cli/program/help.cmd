@@ -1,0 +1,1 @@
+lycoris --help | sed '/^Commands/,/^$/d'

@@ -1,0 +1,1 @@
+lycoris version --no-quiet; lycoris version --no-threads

@@ -1,0 +1,1 @@
+lycoris help | grep -c "$(printf "\\033")"; true

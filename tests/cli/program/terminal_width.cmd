@@ -1,0 +1,1 @@
+pty -c 50 lycoris help version --color never | tr -d "\r"

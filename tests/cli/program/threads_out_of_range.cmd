@@ -1,0 +1,1 @@
+lycoris version --threads=0; lycoris version -t1025

@@ -1,0 +1,1 @@
+echo > some.file; lycoris some.file

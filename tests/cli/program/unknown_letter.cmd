@@ -1,0 +1,1 @@
+lycoris version -x; lycoris version -qx

@@ -1,0 +1,1 @@
+lycoris version --threads; lycoris version -t; lycoris --color

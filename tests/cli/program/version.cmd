@@ -1,0 +1,1 @@
+lycoris --version && lycoris -V && lycoris doctor --version
