@@ -93,7 +93,7 @@ static double weighted_sum(const head *h, const double *weights, int64_t count, 
 static void forward_row(const head *h, int64_t i)
 {
     const int64_t keys = keys_of(h, i);
-    double largest = -INFINITY;
+    double largest = (double)-INFINITY;
     double sum = 0.0;
     for (int64_t j = 0; j < keys; j++) {
         h->p[j] = score(h, i, j);

@@ -21,7 +21,7 @@ static lyc_status label_of(int64_t *label, const lyc_call *call, int64_t n)
 
 static double log_sum_exp(const lyc_call *call, int64_t n, int64_t classes)
 {
-    double largest = -INFINITY;
+    double largest = (double)-INFINITY;
     double sum = 0.0;
     for (int64_t j = 0; j < classes; j++) {
         largest = fmax(largest, lyc_ref_get(call, X, n * classes + j));
