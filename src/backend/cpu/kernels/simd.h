@@ -522,6 +522,78 @@ LYC_SIMD_INLINE lyc_vf lyc_vdot_bf16(lyc_vf acc, lyc_vi a, lyc_vi b)
 #endif
 }
 
+/* ---- exchange of rows and columns ---- */
+
+/* Transposes the square of LYC_LANES vectors: lane j of v[i] and lane i of v[j] change places. */
+LYC_SIMD_INLINE void lyc_vtranspose(lyc_vf *v)
+{
+#if LYC_LANES == 4
+    const lyc_vf a = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5),
+                 b = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5);
+    const lyc_vf c = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7),
+                 d = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+    v[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    v[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    v[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    v[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+#elif LYC_LANES == 8
+    lyc_vf t[8];
+    _Pragma("GCC unroll 4") for (int i = 0; i < 8; i += 2) /* pairs of rows, in each 128-bit part */
+    {
+        t[i] = __builtin_shufflevector(v[i], v[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        t[i + 1] = __builtin_shufflevector(v[i], v[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    _Pragma("GCC unroll 2") for (int i = 0; i < 8; i += 4) /* fours of rows */
+    {
+        v[i] = __builtin_shufflevector(t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        v[i + 1] = __builtin_shufflevector(t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        v[i + 2] = __builtin_shufflevector(t[i + 1], t[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+        v[i + 3] = __builtin_shufflevector(t[i + 1], t[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++) /* the two halves */
+    {
+        const lyc_vf low = v[i], high = v[i + 4];
+        v[i] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11);
+        v[i + 4] = __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+#elif LYC_LANES == 16
+    lyc_vf t[16];
+    _Pragma("GCC unroll 8") for (int i = 0; i < 16; i += 2)
+    {
+        t[i] = __builtin_shufflevector(v[i], v[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+        t[i + 1] = __builtin_shufflevector(v[i], v[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    }
+    _Pragma("GCC unroll 4") for (int i = 0; i < 16; i += 4)
+    {
+        v[i] = __builtin_shufflevector(t[i], t[i + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+        v[i + 1] = __builtin_shufflevector(t[i], t[i + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+        v[i + 2] =
+            __builtin_shufflevector(t[i + 1], t[i + 3], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+        v[i + 3] =
+            __builtin_shufflevector(t[i + 1], t[i + 3], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
+    _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++) /* a 4 x 4 square of 128-bit parts */
+    {
+        const lyc_vf a =
+            __builtin_shufflevector(v[i], v[i + 4], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        const lyc_vf b =
+            __builtin_shufflevector(v[i + 8], v[i + 12], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        const lyc_vf c =
+            __builtin_shufflevector(v[i], v[i + 4], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        const lyc_vf d =
+            __builtin_shufflevector(v[i + 8], v[i + 12], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        t[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        t[i + 8] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        t[i + 4] = __builtin_shufflevector(c, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        t[i + 12] = __builtin_shufflevector(c, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    }
+    _Pragma("GCC unroll 16") for (int i = 0; i < 16; i++)
+    {
+        v[i] = t[i];
+    }
+#endif
+}
+
 /* Fetches the cache line at p for reading; any address will do. */
 LYC_SIMD_INLINE void lyc_vprefetch(const void *p)
 {
