@@ -106,6 +106,9 @@ lyc_status lyc_infer_shape(const lyc_node *n, int input, const lyc_shape *expect
  * log-sum-exp: kept for the gradient, not differentiated themselves). */
 bool lyc_gradient_of_first(lyc_graph *g, const lyc_node *n, lyc_value *const *d_out);
 
+/* For operations that only move numbers. */
+double lyc_flops_none(const lyc_node *n);
+
 /* The name of input i, for messages: "weight". */
 const char *lyc_op_input_name(char *text, size_t size, const lyc_op *op, int input);
 

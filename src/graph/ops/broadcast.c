@@ -49,12 +49,6 @@ static lyc_status infer(const lyc_node *n, lyc_value_info *out, lyc_error *err)
     return LYC_OK;
 }
 
-static double flops(const lyc_node *n)
-{
-    (void)n;
-    return 0.0;
-}
-
 /* Nothing is repeated when only axes of extent 1 are added. */
 static int64_t view(const lyc_node *n)
 {
@@ -69,6 +63,6 @@ const lyc_op lyc_op_broadcast = {
     .attr_size = sizeof(lyc_broadcast_attr),
     .infer = infer,
     .gradient = gradient,
-    .flops = flops,
+    .flops = lyc_flops_none,
     .view = view,
 };

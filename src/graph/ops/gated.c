@@ -20,13 +20,7 @@ lyc_status lyc_infer_gated(const lyc_node *n, lyc_value_info *out, lyc_error *er
 lyc_status lyc_infer_gated_backward(const lyc_node *n, lyc_value_info *out, lyc_error *err)
 {
     LYC_TRY(lyc_infer_gated(n, out, err));
-    if (!lyc_shape_equal(&out[0].shape, &n->inputs[1]->shape)) {
-        char found[LYC_SHAPE_TEXT];
-        char expected[LYC_SHAPE_TEXT];
-        return lyc_fail(err, LYC_E_SHAPE, "d_y is %s, expected %s",
-                        lyc_shape_text(found, sizeof found, &n->inputs[1]->shape),
-                        lyc_shape_text(expected, sizeof expected, &out[0].shape));
-    }
+    LYC_TRY(lyc_infer_shape(n, 1, &out[0].shape, err));
     out[0].shape = n->inputs[0]->shape;
     return LYC_OK;
 }

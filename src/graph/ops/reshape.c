@@ -61,12 +61,6 @@ static lyc_status infer(const lyc_node *n, lyc_value_info *out, lyc_error *err)
     return LYC_OK;
 }
 
-static double flops(const lyc_node *n)
-{
-    (void)n;
-    return 0.0;
-}
-
 static int64_t view(const lyc_node *n)
 {
     (void)n;
@@ -81,6 +75,6 @@ const lyc_op lyc_op_reshape = {
     .attr_size = sizeof(lyc_reshape_attr),
     .infer = infer,
     .gradient = gradient,
-    .flops = flops,
+    .flops = lyc_flops_none,
     .view = view,
 };
