@@ -136,12 +136,13 @@ static lyc_status take_frozen(lyc_step *step, int input, const lyc_slot *slot, c
 
 static void log_choice(const lyc_step *step)
 {
-    if (!lyc_log_enabled(LYC_LOG_KERNELS)) {
+    if (!lyc_log_enabled(LYC_LOG_DEBUG, LYC_LOG_KERNELS)) {
         return;
     }
     lyc_strbuf text = {0};
     lyc_problem_print(&text, step->problem);
-    lyc_log(LYC_LOG_KERNELS, "%s: %s  [%s]", step->kernel->name, lyc_strbuf_text(&text), step->layer);
+    lyc_log_write(LYC_LOG_DEBUG, LYC_LOG_KERNELS, "%s: %s  [%s]", step->kernel->name, lyc_strbuf_text(&text),
+                  step->layer);
     lyc_strbuf_clear(&text);
 }
 

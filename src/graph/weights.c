@@ -14,7 +14,7 @@
 
 struct lyc_weight_store {
     const lyc_backend *backend;
-    lyc_hashmap *forms;
+    lyc_hashmap forms;
     size_t bytes;
 };
 
@@ -25,11 +25,6 @@ lyc_status lyc_weight_store_new(lyc_weight_store **out, const lyc_backend *backe
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a store of weights");
     }
     store->backend = backend;
-    lyc_status status = lyc_hashmap_new(&store->forms, err);
-    if (status != LYC_OK) {
-        lyc_free(store);
-        return status;
-    }
     *out = store;
     return LYC_OK;
 }
@@ -39,10 +34,10 @@ void lyc_weight_store_free(lyc_weight_store *store)
     if (store == NULL) {
         return;
     }
-    for (size_t i = 0; i < lyc_hashmap_count(store->forms); i++) {
-        store->backend->release(lyc_hashmap_value(store->forms, i));
+    for (size_t i = 0; i < store->forms.count; i++) {
+        store->backend->release(store->forms.entries[i].value);
     }
-    lyc_hashmap_free(store->forms);
+    lyc_hashmap_clear(&store->forms);
     lyc_free(store);
 }
 
@@ -51,7 +46,7 @@ lyc_status lyc_weight_store_get(const void **form, lyc_weight_store *store, cons
 {
     char name[LYC_PACK_KEY + 32];
     snprintf(name, sizeof name, "%" PRIxPTR " %s", (uintptr_t)src, key);
-    void *made = lyc_hashmap_get(store->forms, name);
+    void *made = lyc_hashmap_get(&store->forms, lyc_span_of(name));
     if (made != NULL) {
         *form = made;
         return LYC_OK;
@@ -62,7 +57,9 @@ lyc_status lyc_weight_store_get(const void **form, lyc_weight_store *store, cons
     }
     lyc_status status = make(made, src, context, err);
     if (status == LYC_OK) {
-        status = lyc_hashmap_put(store->forms, name, made, err);
+        status = lyc_hashmap_put(&store->forms, lyc_span_of(name), made)
+                     ? LYC_OK
+                     : lyc_fail(err, LYC_E_MEMORY, "no memory for a store of weights");
     }
     if (status != LYC_OK) {
         store->backend->release(made);
@@ -80,5 +77,5 @@ size_t lyc_weight_store_bytes(const lyc_weight_store *store)
 
 int lyc_weight_store_count(const lyc_weight_store *store)
 {
-    return (int)lyc_hashmap_count(store->forms);
+    return (int)store->forms.count;
 }
