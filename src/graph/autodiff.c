@@ -32,6 +32,24 @@ static lyc_value *in_type_of(lyc_graph *g, const lyc_value *v, lyc_value *d)
     return d->type == type ? d : lyc_cast(g, d, type);
 }
 
+/* Whether the operation has a gradient by every input that wants one; says what has none. */
+static bool differentiable(lyc_graph *g, const lyc_node *n)
+{
+    if (n->op->gradient == NULL) {
+        lyc_graph_fail(g, LYC_E_UNSUPPORTED, "%s: this operation has no gradient", n->op->name);
+        return false;
+    }
+    for (int i = 0; i < n->n_inputs; i++) {
+        if ((n->op->data_inputs >> i & 1u) != 0 && n->inputs[i] != NULL && n->inputs[i]->needs_grad) {
+            char name[64];
+            lyc_graph_fail(g, LYC_E_UNSUPPORTED, "%s: no gradient through %s", n->op->name,
+                           lyc_op_input_name(name, sizeof name, n->op, i));
+            return false;
+        }
+    }
+    return true;
+}
+
 static void visit(lyc_graph *g, lyc_value **sums, const lyc_node *n)
 {
     lyc_value *d_out[LYC_MAX_OUTPUTS] = {0};
@@ -49,8 +67,7 @@ static void visit(lyc_graph *g, lyc_value **sums, const lyc_node *n)
         return;
     }
     g->layer = n->layer;
-    if (n->op->gradient == NULL) {
-        lyc_graph_fail(g, LYC_E_UNSUPPORTED, "%s: this operation has no gradient", n->op->name);
+    if (!differentiable(g, n)) {
         return;
     }
     n->op->gradient(g, n, d_out, d_in);

@@ -51,6 +51,10 @@ struct lyc_op {
     unsigned gradient_inputs;
     unsigned gradient_outputs;
 
+    /* Bit mask of number inputs that are data, like the mask of a loss: they have no gradient, and something trainable
+     * below them is an error that names the input. */
+    unsigned data_inputs;
+
     /* Multiplications and additions; NULL: one per element of output 0. */
     double (*flops)(const lyc_node *n);
 

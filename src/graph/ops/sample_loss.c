@@ -99,12 +99,6 @@ static lyc_status infer_backward(const lyc_node *n, lyc_value_info *out, lyc_err
 static void gradient(lyc_graph *g, const lyc_node *n, lyc_value *const *d_out, lyc_value **d_in)
 {
     const lyc_sample_loss_attr *attr = n->attr;
-    for (int i = MASK; i <= C; i++) {
-        if (n->inputs[i] != NULL && n->inputs[i]->needs_grad) {
-            lyc_graph_fail(g, LYC_E_UNSUPPORTED, "sample_loss: no gradient through %s", i == MASK ? "mask" : "c");
-            return;
-        }
-    }
     lyc_value *d_x = lyc_sample_loss_backward(g, n->inputs[X], n->inputs[TARGET], n->inputs[MASK], n->inputs[C],
                                               d_out[0], attr->kind);
     d_in[X] = d_x;
@@ -132,6 +126,7 @@ const lyc_op lyc_op_sample_loss = {
     .infer = infer,
     .gradient = gradient,
     .gradient_inputs = 1u << X | 1u << TARGET | 1u << MASK | 1u << C,
+    .data_inputs = 1u << MASK | 1u << C,
     .flops = flops,
 };
 
