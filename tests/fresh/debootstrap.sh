@@ -13,7 +13,7 @@ root=${ROOT:-$(mktemp -d)}
 mounted=
 finish() {
     for at in $mounted; do umount "$root/$at"; done
-    [ -n "${ROOT:-}" ] || rm -rf --one-file-system "$root"
+    [ -n "${ROOT:-}" ] || rm -rf --one-file-system "$root" "$root.log"
 }
 trap finish EXIT
 [ $# -gt 0 ] || set -- demo check
