@@ -1,0 +1,93 @@
+/* kernel.h - what the kernels of this folder share: which problems they take, and when to use several threads
+ *
+ * Work is divided into chunks of a fixed size, never by the number of threads, so that sums that are made chunk by
+ * chunk have the same bits on any machine with the same vectors. Small work stays on the calling thread: waking the
+ * others takes longer than a few microseconds of work, and small models have thousands of such operations.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_BACKEND_CPU_KERNELS_KERNEL_H
+#define LYC_BACKEND_CPU_KERNELS_KERNEL_H
+
+#include "backend/cpu/kernels/simd.h"
+#include "base/thread.h"
+#include "graph/backend.h"
+
+/* Work below this many nanoseconds of one core is not divided. */
+enum { LYC_PARALLEL_NS = 20000 };
+
+/* body over [0, count); `nanoseconds` is a guess at what all of it takes on one core. */
+static inline void lyc_parallel_chunks(int64_t count, double nanoseconds, lyc_parallel_body body, void *context)
+{
+    if (nanoseconds < LYC_PARALLEL_NS) {
+        body(context, 0, count, 0);
+    } else {
+        lyc_parallel_for(count, body, context);
+    }
+}
+
+static inline bool lyc_is_float(lyc_dtype dtype)
+{
+    return dtype == LYC_F32 || dtype == LYC_BF16;
+}
+
+/* Every operand that is there is f32 or bf16: `accepts` of most kernels. */
+static inline bool lyc_accepts_floats(const lyc_problem *p)
+{
+    for (int i = 0; i < p->n_inputs; i++) {
+        if (p->in[i].present && !lyc_is_float(p->in[i].dtype)) {
+            return false;
+        }
+    }
+    for (int k = 0; k < p->n_outputs; k++) {
+        if (!lyc_is_float(p->out[k].dtype)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline int64_t lyc_bytes_of(lyc_dtype dtype)
+{
+    return dtype == LYC_BF16 || dtype == LYC_F16 ? 2 : 4;
+}
+
+/* Element `index` of an array. */
+static inline const void *lyc_at(const void *base, lyc_dtype dtype, int64_t index)
+{
+    return (const char *)base + index * lyc_bytes_of(dtype);
+}
+
+static inline void *lyc_at_mutable(void *base, lyc_dtype dtype, int64_t index)
+{
+    return (char *)base + index * lyc_bytes_of(dtype);
+}
+
+/* The first element of an array of f32 or bf16. */
+static inline float lyc_load_one(lyc_dtype dtype, const void *p)
+{
+    if (dtype == LYC_F32) {
+        return *(const float *)p;
+    }
+    const uint32_t bits = (uint32_t) * (const uint16_t *)p << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline int64_t lyc_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline int64_t lyc_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t lyc_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+#endif
