@@ -24,6 +24,9 @@ check: ## run every test, as released and under sanitizers
 	@sh scripts/deps.sh build
 	@sh scripts/check.sh
 
+demo: all ## show the program at work on a shipped file
+	@build/release/lycoris doctor
+
 conformance: ## DIR=folder KIND=k: run the cases of cases.json files below a folder
 	@sh scripts/deps.sh build
 	@sh scripts/build.sh release conformance

@@ -12,7 +12,7 @@ tree_files() {
 }
 
 check() {
-    tree_files | grep -E '\.(c|h|cpp|def|sh|awk|cmake|in)$|(^|/)(CMakeLists\.txt|Makefile|\.clang-(format|tidy))$|^\.ci/' |
+    tree_files | grep -E '\.(c|h|cpp|def|sh|py|awk|cmake|in)$|(^|/)(CMakeLists\.txt|Makefile|\.clang-(format|tidy))$|^\.ci/' |
         grep -vE '\.(pc|1)\.in$' | tr '\n' '\0' | xargs -0 -r grep -L 'SPDX-License-Identifier: Apache-2.0' | sed 's/$/:0: no SPDX line/'
 
     # The brackets keep this line from finding itself.
