@@ -49,8 +49,8 @@ LYC_API size_t lyc_progress_line(char *out, size_t size, const lyc_progress_repo
 
 /* One JSON object without a newline:
  * {"label":"steps","count":120,"total":1000,"elapsed_s":41.1,"rate":2.92,"remaining_s":301.4,"postfix":"...",
- * "finished":false}; numbers to three decimals, unknown ones null. Writes at most size bytes with the NUL; returns the length, 0 when it
- * does not fit. */
+ * "finished":false}; numbers to three decimals, unknown ones null. Writes at most size bytes with the NUL; returns the
+ * length, 0 when it does not fit. */
 LYC_API size_t lyc_progress_json(char *out, size_t size, const lyc_progress_report *report);
 
 #ifdef __cplusplus

@@ -1,1 +1,0 @@
-static void f(void) { fprintf(log, "%s", name); }
