@@ -110,9 +110,10 @@ static bool may_replace(const lyc_program *p, const lyc_buffer *buffers, const l
         return false;
     }
     for (int i = 0; i < step->n_inputs; i++) {
-        if (i != j && step->in[i] >= 0 && p->slots[step->in[i]]->root == in->root &&
-            (step->op->in_place >> i & 1) == 0) {
-            return false;
+        const lyc_slot *other = step->in[i] >= 0 ? p->slots[step->in[i]] : NULL;
+        if (i != j && other != NULL && other->root == in->root &&
+            ((step->op->in_place >> i & 1) == 0 || other->bytes != in->bytes)) {
+            return false; /* a smaller one is a part that is read again after it was overwritten: x - x[0] */
         }
     }
     return true;
