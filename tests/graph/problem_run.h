@@ -5,10 +5,10 @@
 #ifndef LYC_TESTS_GRAPH_PROBLEM_RUN_H
 #define LYC_TESTS_GRAPH_PROBLEM_RUN_H
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -201,8 +201,8 @@ static double result_at(const problem_run *r, int result, int64_t index)
 {
     const lyc_value *v = r->results[result];
     const lyc_dtype dtype = lyc_plan_dtype(r->plan, v);
-    return lyc_dtype_load(dtype, (const char *)lyc_plan_data(r->plan, v) +
-                                     (size_t)index * (size_t)lyc_dtype_bits(dtype) / 8);
+    return lyc_dtype_load(dtype,
+                          (const char *)lyc_plan_data(r->plan, v) + (size_t)index * (size_t)lyc_dtype_bits(dtype) / 8);
 }
 
 /* Whether all elements of all results are finite. */
