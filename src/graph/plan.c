@@ -374,3 +374,18 @@ double lyc_plan_flops(const lyc_plan *plan)
     }
     return flops;
 }
+
+double lyc_plan_bytes_moved(const lyc_plan *plan)
+{
+    double bytes = 0.0;
+    for (int i = 0; i < plan->program.n_steps; i++) {
+        bytes += plan->program.steps[i]->view ? 0.0 : lyc_problem_bytes(plan->program.steps[i]->problem);
+    }
+    return bytes;
+}
+
+const char *lyc_plan_kernel_name(const lyc_plan *plan, int step)
+{
+    const lyc_step *s = plan->program.steps[step];
+    return s->view ? "view" : s->kernel->name;
+}

@@ -73,6 +73,12 @@ int lyc_plan_recomputed_count(const lyc_plan *plan);
 /* Floating-point operations of one run, recomputation included. */
 double lyc_plan_flops(const lyc_plan *plan);
 
+/* Bytes that all steps of one run read and write, every operand once for each step. */
+double lyc_plan_bytes_moved(const lyc_plan *plan);
+
+/* The kernel of a step; "view" where nothing runs. */
+const char *lyc_plan_kernel_name(const lyc_plan *plan, int step);
+
 /* The memory table in words; with steps, also a line for each: kernel, problem, place in the arena. */
 struct lyc_strbuf;
 void lyc_plan_print(struct lyc_strbuf *text, const lyc_plan *plan, bool steps);
