@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "graph/graph_internal.h"
 #include "graph/plan_internal.h"
@@ -183,6 +184,19 @@ static lyc_status keep_constants(lyc_plan *plan, lyc_error *err)
     return LYC_OK;
 }
 
+static void log_plan(const lyc_plan *plan)
+{
+    if (lyc_log_enabled(LYC_LOG_DEBUG, LYC_LOG_PLAN)) {
+        const lyc_plan_memory *m = &plan->memory;
+        lyc_log(
+            LYC_LOG_DEBUG, LYC_LOG_PLAN,
+            "%d steps, %d recomputed; bytes: weights %zu, params %zu, optimiser %zu, inputs %zu, arena %zu (alive at "
+            "once %zu), total %zu",
+            lyc_plan_step_count(plan), lyc_plan_recomputed_count(plan), m->weights, m->params, m->optimiser, m->inputs,
+            m->arena, m->activations, m->total);
+    }
+}
+
 static lyc_status compile(lyc_plan *plan, const lyc_graph *g, lyc_error *err)
 {
     LYC_TRY(lyc_program_lower(&plan->program, g, plan->options.precision, err));
@@ -196,7 +210,9 @@ static lyc_status compile(lyc_plan *plan, const lyc_graph *g, lyc_error *err)
     sum_memory(plan);
     sum_gradients(plan, g);
     LYC_TRY(arrange(plan, err));
-    return allocate(plan, err);
+    LYC_TRY(allocate(plan, err));
+    log_plan(plan);
+    return LYC_OK;
 }
 
 lyc_status lyc_plan_compile(lyc_plan **out, const lyc_graph *g, const lyc_plan_options *options, lyc_error *err)

@@ -2,11 +2,11 @@
  *
  * Where the most bytes are alive, values lie that were made long before and are needed long after. One of them is given
  * up: its later readers read a copy that is made again just before the first of them, from values that are alive there.
- * What those values need in turn, and is no longer alive, is made again as well (a chain); a copy that already exists
- * further on moves forward instead. The value whose bytes cost the least time is given up first; this repeats until the
- * peak fits. Norms and activations go first, then whole blocks between the values that residual connections keep
- * anyway. Copies run the same kernels on the same bits, so results do not change. (Greedy rematerialisation as in Kumar
- * et al., arXiv 1905.11722, with chains.)
+ * What those values need in turn, and is no longer alive, is made again as well (a chain), or kept alive when it is
+ * much smaller; a copy that already exists further on moves forward instead. The value whose bytes cost the least time
+ * is given up first; this repeats until the peak fits. Norms and activations go first, then whole blocks between the
+ * values that residual connections keep anyway. Copies run the same kernels on the same bits, so results do not change.
+ * (Greedy rematerialisation as in Kumar et al., arXiv 1905.11722, with chains.)
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,7 +16,7 @@
 #include "base/memory.h"
 #include "graph/program.h"
 
-enum { MAX_CHAIN = 512, MAX_DEPTH = 128 };
+enum { MAX_CHAIN = 512, MAX_DEPTH = 128, MAX_EXTENDED = 64 };
 
 /* Rough speeds, only to weigh bytes against work. */
 static const double FLOPS_PER_SECOND = 2e11;
@@ -34,6 +34,10 @@ typedef struct recomputer {
     lyc_step
         *chain[MAX_CHAIN]; /* in the order of running; those at or after the place are moved, the others repeated */
     int n_chain;
+    int extended[MAX_EXTENDED]; /* slots that live on until the chain has read them */
+    int n_extended;
+    size_t extended_bytes; /* of these, what the peak gains */
+    size_t extend_below;   /* smaller slots are kept rather than made again */
 } recomputer;
 
 static lyc_status no_memory(lyc_error *err)
@@ -123,6 +127,49 @@ static lyc_slot *stand_in(const lyc_program *p, const lyc_slot *slot, int positi
     return later != NULL ? later : p->slots[slot->id];
 }
 
+/* The slot of the value that was made last before the position; NULL when there is none. */
+static lyc_slot *latest_before(const lyc_program *p, const lyc_slot *slot, int position)
+{
+    lyc_slot *latest = NULL;
+    for (int i = slot->origin; i >= 0; i = p->slots[i]->next_copy) {
+        lyc_slot *copy = p->slots[i];
+        if (copy->first_use >= 0 && copy->first_use < position &&
+            (latest == NULL || copy->first_use > latest->first_use)) {
+            latest = copy;
+        }
+    }
+    return latest;
+}
+
+static bool is_extended(const recomputer *r, int slot)
+{
+    for (int i = 0; i < r->n_extended; i++) {
+        if (r->extended[i] == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps a small value alive for the chain instead of making it again. Views are left alone: keeping one keeps all of
+ * its source. */
+static bool extend_life(recomputer *r, const lyc_slot *slot, int position)
+{
+    const lyc_slot *kept = latest_before(r->p, slot, position);
+    if (kept == NULL || kept->view_of >= 0 || kept->bytes >= r->extend_below) {
+        return false;
+    }
+    if (is_extended(r, kept->id)) {
+        return true;
+    }
+    if (r->n_extended == MAX_EXTENDED) {
+        return false;
+    }
+    r->extended[r->n_extended++] = kept->id;
+    r->extended_bytes += kept->first_use <= r->l->peak_step ? lyc_align_bytes(kept->bytes) : 0;
+    return true;
+}
+
 /* Adds to the chain what must run before `position` to have the slot's value there, producers first. False when that is
  * impossible or too long. */
 static bool extend_chain(recomputer *r, const lyc_slot *slot, int position, int depth)
@@ -139,7 +186,7 @@ static bool extend_chain(recomputer *r, const lyc_slot *slot, int position, int 
             continue;
         }
         const lyc_slot *in = stand_in(r->p, r->p->slots[step->in[j]], position);
-        if (!alive_at(in, position) && !extend_chain(r, in, position, depth + 1)) {
+        if (!alive_at(in, position) && !extend_life(r, in, position) && !extend_chain(r, in, position, depth + 1)) {
             return false;
         }
     }
@@ -151,15 +198,24 @@ static bool extend_chain(recomputer *r, const lyc_slot *slot, int position, int 
     return true;
 }
 
+/* Whether a slot holds a value over the peak that is read later: not the results that take its memory afterwards. */
+static bool is_given_up(const recomputer *r, int slot)
+{
+    return r->p->slots[slot]->producer->position < r->l->peak_step && r->next_read[slot] < r->p->n_steps;
+}
+
 /* The chain that makes those members of a buffer again that are read later. The buffer's own slots are alive at the
  * place, so their producers are asked directly; leaning on another member of the same buffer is allowed only when that
  * is made again too. */
-static bool chain_for(recomputer *r, int root, int position)
+static bool chain_for(recomputer *r, int root, int position, size_t extend_below)
 {
     r->mark++;
     r->n_chain = 0;
+    r->n_extended = 0;
+    r->extended_bytes = 0;
+    r->extend_below = extend_below;
     for (int m = r->first_member[root]; m >= 0; m = r->next_member[m]) {
-        if (r->next_read[m] < r->p->n_steps && !extend_chain(r, r->p->slots[m], position, 0)) {
+        if (is_given_up(r, m) && !extend_chain(r, r->p->slots[m], position, 0)) {
             return false;
         }
     }
@@ -215,30 +271,44 @@ static int first_read(const recomputer *r, int root)
 {
     int first = r->p->n_steps;
     for (int m = r->first_member[root]; m >= 0; m = r->next_member[m]) {
-        first = r->next_read[m] < first ? r->next_read[m] : first;
+        first = is_given_up(r, m) && r->next_read[m] < first ? r->next_read[m] : first;
     }
     return first;
 }
 
-/* The buffer with the most bytes a second, and the place of its copy; -1 when there is none. */
-static int best_candidate(recomputer *r, int *position)
+/* What giving up a buffer gains a second, with or without keeping smaller values alive; 0 when it is impossible. */
+static double score(recomputer *r, const lyc_buffer *b, int place, size_t extend_below)
 {
-    int best = -1;
-    double best_score = 0;
+    if (!chain_for(r, b->root, place, extend_below) || r->extended_bytes >= b->bytes) {
+        return 0.0;
+    }
+    return (double)(b->bytes - r->extended_bytes) / chain_cost(r, place);
+}
+
+typedef struct candidate {
+    int root;
+    int place;           /* of its copy */
+    size_t extend_below; /* see recomputer */
+} candidate;
+
+/* The buffer with the most bytes a second; root -1 when there is none. */
+static candidate best_candidate(recomputer *r)
+{
+    candidate best = {.root = -1};
+    double best_score = 0.0;
     for (int i = 0; i < r->l->n_buffers; i++) {
         const lyc_buffer *b = &r->l->buffers[i];
         if (!is_candidate(r, b)) {
             continue;
         }
         const int place = first_read(r, b->root);
-        if (place == r->p->n_steps || !chain_for(r, b->root, place)) {
-            continue;
-        }
-        const double score = (double)b->bytes / chain_cost(r, place);
-        if (score > best_score) {
-            best_score = score;
-            best = b->root;
-            *position = place;
+        for (int keep = 0; keep < 2 && place < r->p->n_steps; keep++) {
+            const size_t extend_below = keep ? b->bytes * 3 / 4 : 0;
+            const double gain = score(r, b, place, extend_below);
+            if (gain > best_score) {
+                best_score = gain;
+                best = (candidate){b->root, place, extend_below};
+            }
         }
     }
     return best;
@@ -280,10 +350,10 @@ static lyc_slot *copy_slot(lyc_program *p, lyc_slot *slot, lyc_step *producer)
 }
 
 /* Runs a step again at a position. Its inputs are read from what stands in for them at `place` (numbers of the last
- * liveness, in which the chain begins at `place`), or from the copies that the chain has made. */
-static lyc_status repeat_step(lyc_program *p, const lyc_step *step, int position, int place, int chain_start,
-                              lyc_error *err)
+ * liveness, in which the chain begins at `place`), from the copies that the chain has made, or from what lives on. */
+static lyc_status repeat_step(const recomputer *r, const lyc_step *step, int position, int place, lyc_error *err)
 {
+    lyc_program *p = r->p;
     lyc_step *copy = lyc_program_insert_step(p, position);
     if (copy == NULL) {
         return no_memory(err);
@@ -295,13 +365,13 @@ static lyc_status repeat_step(lyc_program *p, const lyc_step *step, int position
     for (int j = 0; j < copy->n_inputs; j++) {
         for (int i = copy->in[j] >= 0 ? p->slots[copy->in[j]]->origin : -1; i >= 0; i = p->slots[i]->next_copy) {
             const lyc_slot *slot = p->slots[i];
-            const bool made_by_chain = slot->kind == LYC_SLOT_ARENA && slot->producer->position >= chain_start &&
+            const bool made_by_chain = slot->kind == LYC_SLOT_ARENA && slot->producer->position >= place &&
                                        slot->producer->position < position;
             if (made_by_chain) {
                 copy->in[j] = slot->id;
                 break;
             }
-            if (alive_at(slot, place)) {
+            if (alive_at(slot, place) || is_extended(r, slot->id)) {
                 copy->in[j] = slot->id;
             }
         }
@@ -329,7 +399,7 @@ static lyc_status apply_chain(recomputer *r, int place, lyc_error *err)
         if (step->position >= position) {
             lyc_program_move_step(r->p, step->position, position);
         } else {
-            LYC_TRY(repeat_step(r->p, step, position, place, place, err));
+            LYC_TRY(repeat_step(r, step, position, place, err));
         }
     }
     return LYC_OK;
@@ -346,16 +416,15 @@ lyc_status lyc_program_recompute(lyc_program *p, lyc_liveness *l, size_t bytes, 
             break;
         }
         index_slots(&r);
-        int place;
-        const int root = best_candidate(&r, &place);
-        if (root < 0) {
+        const candidate best = best_candidate(&r);
+        if (best.root < 0) {
             break;
         }
-        r.refused[root] = true; /* the copies have slots of their own */
-        const bool found = chain_for(&r, root, place);
+        r.refused[best.root] = true; /* the copies have slots of their own */
+        const bool found = chain_for(&r, best.root, best.place, best.extend_below);
         assert(found);
         (void)found;
-        status = apply_chain(&r, place, err);
+        status = apply_chain(&r, best.place, err);
         if (status == LYC_OK) {
             status = lyc_liveness_compute(l, p, err);
         }

@@ -56,10 +56,8 @@ lyc_status lyc_weight_store_get(const void **form, lyc_weight_store *store, cons
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a packed weight of %zu bytes", bytes);
     }
     lyc_status status = make(made, src, context, err);
-    if (status == LYC_OK) {
-        status = lyc_hashmap_put(&store->forms, lyc_span_of(name), made)
-                     ? LYC_OK
-                     : lyc_fail(err, LYC_E_MEMORY, "no memory for a store of weights");
+    if (status == LYC_OK && !lyc_hashmap_put(&store->forms, lyc_span_of(name), made)) {
+        status = lyc_fail(err, LYC_E_MEMORY, "no memory for a store of weights");
     }
     if (status != LYC_OK) {
         store->backend->release(made);

@@ -5,10 +5,11 @@
 #ifndef LYC_TESTS_GRAPH_PROBLEM_RUN_H
 #define LYC_TESTS_GRAPH_PROBLEM_RUN_H
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 #include <stdio.h>

@@ -5,10 +5,11 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 #include <stdio.h>

@@ -24,6 +24,7 @@ static const lyc_attr_field attrs[] = {
     {"activation", LYC_ATTR_ENUM, offsetof(lyc_matmul_attr, activation), .names = lyc_activation_names},
     {"trans_a", LYC_ATTR_BOOL, offsetof(lyc_matmul_attr, trans_a)},
     {"trans_b", LYC_ATTR_BOOL, offsetof(lyc_matmul_attr, trans_b)},
+    {"wide", LYC_ATTR_BOOL, offsetof(lyc_matmul_attr, wide)},
     {0},
 };
 
@@ -94,7 +95,7 @@ static lyc_status infer(const lyc_node *n, lyc_value_info *out, lyc_error *err)
         return mismatch(n, "the inner extents differ", err);
     }
     LYC_TRY(check_leading(n, err));
-    out[0].type = lyc_infer_type(n);
+    out[0].type = attr->wide ? LYC_FLOAT : lyc_infer_type(n);
     out[0].shape = a->shape;
     out[0].shape.dims[a->shape.rank - 2] = m;
     out[0].shape.dims[a->shape.rank - 1] = columns;
@@ -122,7 +123,7 @@ static lyc_value *gradient_b(lyc_graph *g, const lyc_node *n, lyc_value *d_y)
         a = lyc_reshape(g, a, LYC_SHAPE(rows, s->dims[s->rank - 1]));
         d_y = lyc_reshape(g, d_y, LYC_SHAPE(rows, d_y->shape.dims[d_y->shape.rank - 1]));
     }
-    lyc_matmul_attr product = {.alpha = attr->alpha};
+    lyc_matmul_attr product = {.alpha = attr->alpha, .wide = n->inputs[1]->type != LYC_ACTIVATION};
     if (attr->trans_b) {
         product.trans_a = true;
         product.trans_b = attr->trans_a;
@@ -135,7 +136,7 @@ static lyc_value *gradient_b(lyc_graph *g, const lyc_node *n, lyc_value *d_y)
 static lyc_value *gradient_a(lyc_graph *g, const lyc_node *n, lyc_value *d_y)
 {
     const lyc_matmul_attr *attr = n->attr;
-    lyc_matmul_attr product = {.alpha = attr->alpha};
+    lyc_matmul_attr product = {.alpha = attr->alpha, .wide = n->inputs[0]->type != LYC_ACTIVATION};
     if (attr->trans_a) {
         product.trans_a = attr->trans_b;
         product.trans_b = true;

@@ -25,6 +25,7 @@ typedef struct lyc_matmul_attr {
     int activation;
     bool trans_a;
     bool trans_b;
+    bool wide; /* the result is of type LYC_FLOAT whatever the operands are: gradients of parameters */
 } lyc_matmul_attr;
 
 /* y = x wT + bias: a linear layer with its weight [out,in] as in files. */
