@@ -1,6 +1,6 @@
 /* test_kernels.c - every fast kernel against the reference kernel, on every instruction set that this processor has
  *
- * Lines of tests/graph/ops.txt and tests/backend/shapes.txt, forward and gradients, in f32 and in bf16, with operands
+ * Lines of tests/graph/ops.txt and tests/backend/cpu/shapes.txt, forward and gradients, in f32 and in bf16, with operands
  * trainable and frozen (marked with an asterisk). The reference computes in double from the same stored numbers and
  * rounds its results once. Tolerances: f32 2e-5 of the result's root mean square and 2e-5 of the element (sums of a few
  * thousand products in another order); bf16 two units in the last place (2^-7) of each, since intermediate results may
@@ -107,7 +107,7 @@ static void check_all(lyc_precision precision, bool frozen)
         comparison c = {precision, lyc_backend_cpu_isa((lyc_isa)isa), frozen};
         if (c.backend != NULL) {
             for_each_line("tests/graph/ops.txt", check_line, &c);
-            for_each_line("tests/backend/shapes.txt", check_line, &c);
+            for_each_line("tests/backend/cpu/shapes.txt", check_line, &c);
         }
     }
 }
