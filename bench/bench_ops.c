@@ -16,7 +16,7 @@
 
 #include "backend/cpu/cpu.h"
 #ifdef LYCORIS_WITH_DIFFUSION
-#include "backend/onednn/onednn.h"
+#include "backend/onednn/kernels.h"
 #endif
 #include "base/string.h"
 #include "base/thread.h"
@@ -77,7 +77,10 @@ static lyc_value *make_operand(void *context, lyc_graph *g, int input, const cha
 static const lyc_backend *backend_of(const settings *s)
 {
 #ifdef LYCORIS_WITH_DIFFUSION
-    if (strcmp(s->kernels, "own") != 0 && strcmp(s->kernels, "reference") != 0) {
+    if (strcmp(s->kernels, "onednn") == 0) {
+        return lyc_backend_onednn_everywhere();
+    }
+    if (strcmp(s->kernels, "best") == 0) {
         return lyc_backend_onednn();
     }
 #endif

@@ -173,7 +173,9 @@ static void problem_open(problem_run *r, const char *line, const run_mode *mode)
         snprintf(name, sizeof name, "%d", k);
         add_result(r, node->outputs[k], "output ", name);
     }
-    if (mode->gradients && r->text.op->gradient != NULL && y->needs_grad) {
+    const size_t activation = r->text.op->activation; /* a fused one has no gradient */
+    const bool fused = activation != 0 && *(const int *)(const void *)(r->text.attr + activation - 1) != 0;
+    if (mode->gradients && !fused && r->text.op->gradient != NULL && y->needs_grad) {
         build_gradients(r, y, line);
     }
     const lyc_plan_options options = {

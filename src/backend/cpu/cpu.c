@@ -11,13 +11,6 @@
 #include "backend/cpu/reference/reference.h"
 #include "base/memory.h"
 
-extern const lyc_kernel_set lyc_kernels_generic;
-#if defined(__x86_64__)
-extern const lyc_kernel_set lyc_kernels_avx2;
-extern const lyc_kernel_set lyc_kernels_avx512;
-extern const lyc_kernel_set lyc_kernels_avx512bf16;
-#endif
-
 void *lyc_cpu_alloc(size_t bytes)
 {
     return lyc_alloc(bytes);

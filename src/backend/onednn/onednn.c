@@ -1,8 +1,8 @@
 /* onednn.c - the only file that knows oneDNN's API
  *
  * In 2.x a memory descriptor is a struct filled by dnnl_memory_desc_init_*, and a primitive descriptor is made from an
- * operation descriptor; in 3.x a memory descriptor is a handle made by dnnl_memory_desc_create_*, and one call makes the
- * primitive descriptor. What differs is between the two lines of dashes.
+ * operation descriptor; in 3.x a memory descriptor is a handle made by dnnl_memory_desc_create_*, and one call makes
+ * the primitive descriptor. What differs is between the two lines of dashes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -226,7 +226,7 @@ static dnnl_status_t describe(lyc_onednn_primitive *p, const lyc_onednn_spec *s)
     dnnl_memory_desc_t md[4];
     const lyc_onednn_tensor *tensors[4] = {&s->src, &s->weights, &s->bias, &s->dst};
     dnnl_primitive_attr_t attr = NULL;
-    const int64_t dilation[2] = {s->dilation[0] - 1, s->dilation[1] - 1};
+    const dnnl_dims_t dilation = {s->dilation[0] - 1, s->dilation[1] - 1};
     dnnl_status_t status = dnnl_success;
     int made = 0;
     for (; made < 4 && status == dnnl_success; made++) {

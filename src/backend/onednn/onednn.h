@@ -1,7 +1,7 @@
 /* onednn.h - oneDNN's convolution and matrix product behind one interface for its API 2.x and 3.x
  *
- * onednn.c is the only file that includes dnnl.h: descriptors are plain structs in 2.x and opaque handles in 3.x, and the
- * functions that make primitives differ. Sizes follow oneDNN: logical dims in the order n c h w and o i h w, memory
+ * onednn.c is the only file that includes dnnl.h: descriptors are plain structs in 2.x and opaque handles in 3.x, and
+ * the functions that make primitives differ. Sizes follow oneDNN: logical dims in the order n c h w and o i h w, memory
  * given by strides, so activations are channels-last without a copy; weights take the layout that the library prefers.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "lycoris/tensor.h"
 
-enum { LYC_ONEDNN_MAX_DIMS = 5 };
+enum { LYC_ONEDNN_MAX_DIMS = 12 }; /* DNNL_MAX_NDIMS: the library's functions take arrays of this length */
 
 typedef struct lyc_onednn_tensor {
     int n_dims; /* 0: absent */
@@ -30,13 +30,13 @@ typedef struct lyc_onednn_spec {
     lyc_onednn_tensor weights;
     lyc_onednn_tensor bias;
     lyc_onednn_tensor dst;
-    bool convolution;   /* else a matrix product */
-    int64_t stride[2];  /* of a convolution, like the next three */
-    int64_t pad_begin[2];
-    int64_t pad_end[2];
-    int64_t dilation[2]; /* 1 is dense */
-    int activation;      /* lyc_activation */
-    bool accumulate;     /* dst += */
+    bool convolution;                    /* else a matrix product */
+    int64_t stride[LYC_ONEDNN_MAX_DIMS]; /* of a convolution, like the next three */
+    int64_t pad_begin[LYC_ONEDNN_MAX_DIMS];
+    int64_t pad_end[LYC_ONEDNN_MAX_DIMS];
+    int64_t dilation[LYC_ONEDNN_MAX_DIMS]; /* 1 is dense */
+    int activation;                        /* lyc_activation */
+    bool accumulate;                       /* dst += */
 } lyc_onednn_spec;
 
 /* A primitive with everything it needs; used by one thread at a time. */
