@@ -188,7 +188,7 @@ static void log_plan(const lyc_plan *plan)
 {
     if (lyc_log_enabled(LYC_LOG_DEBUG, LYC_LOG_PLAN)) {
         const lyc_plan_memory *m = &plan->memory;
-        lyc_log(
+        lyc_log_write(
             LYC_LOG_DEBUG, LYC_LOG_PLAN,
             "%d steps, %d recomputed; bytes: weights %zu, params %zu, optimiser %zu, inputs %zu, arena %zu (alive at "
             "once %zu), total %zu",

@@ -30,8 +30,8 @@ typedef struct run_mode {
     const lyc_backend *backend;
     bool reference_only;
     bool gradients; /* of all number inputs, where the operation has them */
-    bool frozen;    /* inputs marked with * become frozen weights of the dtype in the text */
-    bool positive;  /* all numbers in [0.3, 1.7] instead of +-: for logarithms and roots */
+    bool frozen; /* inputs marked with * are frozen weights of the dtype in the text, else inputs without a gradient */
+    bool positive; /* all numbers in [0.3, 1.7] instead of +-: for logarithms and roots */
 } run_mode;
 
 enum { MAX_RESULTS = LYC_MAX_OUTPUTS + LYC_MAX_INPUTS };
@@ -50,15 +50,16 @@ typedef struct problem_run {
     char names[MAX_RESULTS][80];
 } problem_run;
 
-/* A number in +-[0.3, 1.7] that depends on input and index alone, and is exact in bf16. */
-static double test_number(int input, int64_t index, bool positive)
+/* A number in +-[0.3, 1.7] that depends on input and index alone; exact in bf16 unless `fine`, which gives numbers
+ * without ties, for operations that compare. */
+static double test_number(int input, int64_t index, bool positive, bool fine)
 {
     uint64_t h = (uint64_t)index * 0x9E3779B97F4A7C15u + (uint64_t)(input + 1) * 0xD1B54A32D192ED03u;
     h ^= h >> 29;
     h *= 0xBF58476D1CE4E5B9u;
     h ^= h >> 32;
     double x = 0.3 + 1.4 * (double)(h >> 11) / 9007199254740992.0;
-    x = (double)(int)(x * 64.0) / 64.0;
+    x = fine ? x : (double)(int)(x * 64.0) / 64.0;
     return positive || (h & 1) != 0 ? x : -x;
 }
 
@@ -72,7 +73,7 @@ static void *filled(lyc_dtype dtype, int64_t n, int input, bool positive)
     const size_t element = (size_t)lyc_dtype_bits(dtype) / 8;
     char *data = malloc((size_t)n * element);
     for (int64_t i = 0; i < n; i++) {
-        lyc_dtype_store(dtype, data + (size_t)i * element, test_number(input, i, positive));
+        lyc_dtype_store(dtype, data + (size_t)i * element, test_number(input, i, positive, dtype == LYC_F64));
     }
     return data;
 }
@@ -86,6 +87,8 @@ static lyc_value *make_operand(void *context, lyc_graph *g, int input, const cha
     } else if (o->frozen && r->mode.frozen) {
         r->data[input] = filled(o->dtype, lyc_shape_elements(&o->shape), input, r->mode.positive);
         v = lyc_graph_weight(g, name, o->dtype, o->shape, r->data[input]);
+    } else if (o->frozen) {
+        v = lyc_graph_input(g, name, LYC_FLOAT, o->shape); /* without a gradient */
     } else if (r->mode.precision == LYC_PRECISION_BF16 && o->dtype == LYC_BF16) {
         v = lyc_graph_input(g, name, LYC_ACTIVATION, o->shape);
         if (r->mode.gradients) {

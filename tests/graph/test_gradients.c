@@ -10,57 +10,74 @@
 
 static const char *const LINES = "tests/graph/ops.txt";
 
-static double objective(problem_run *r, const char *line)
+/* The same problem twice: with its gradients, run once, and forward only, run at every displaced point. */
+typedef struct check {
+    const char *line;
+    problem_run gradients;
+    problem_run forward;
+} check;
+
+static double objective(check *c)
 {
-    problem_execute(r, line);
-    const double *seed = r->seed_data;
+    problem_execute(&c->forward, c->line);
+    const double *seed = c->gradients.seed_data;
     double sum = 0.0;
-    for (int64_t i = 0; i < lyc_shape_elements(&r->seed->shape); i++) {
-        sum += seed[i] * result_at(r, 0, i);
+    for (int64_t i = 0; i < lyc_shape_elements(&c->gradients.seed->shape); i++) {
+        sum += seed[i] * result_at(&c->forward, 0, i);
     }
     return sum;
 }
 
-static void check_element(problem_run *r, const char *line, const char *name, double *x, double gradient, int64_t index)
+static void check_element(check *c, const char *name, double *x, double gradient, int64_t index)
 {
     const double kept = x[index];
     const double h = 1e-5 * fmax(1.0, fabs(kept));
     x[index] = kept + h;
-    const double above = objective(r, line);
+    const double above = objective(c);
     x[index] = kept - h;
-    const double below = objective(r, line);
+    const double below = objective(c);
     x[index] = kept;
     const double difference = (above - below) / (2.0 * h);
     const double tolerance = 1e-6 * fmax(fabs(difference), fabs(gradient)) + 1e-9 * fmax(1.0, fabs(above));
     if (!(fabs(difference - gradient) <= tolerance)) {
-        fail_msg("%s: %s element %lld: %.12g by the graph, %.12g by differences", line, name, (long long)index,
+        fail_msg("%s: %s element %lld: %.12g by the graph, %.12g by differences", c->line, name, (long long)index,
                  gradient, difference);
     }
 }
 
-static void check_input(problem_run *r, const char *line, int input)
+/* Which result is the gradient of an input; -1 when none arrives there. */
+static int gradient_result(const problem_run *r, int input)
 {
-    enum { MOST = 40 };
     char name[64];
     char result_name[80];
-    lyc_op_input_name(name, sizeof name, r->text.op, input);
-    snprintf(result_name, sizeof result_name, "d_%s", name);
-    const int64_t n = lyc_shape_elements(&r->inputs[input]->shape);
-    double *gradient = NULL;
-    problem_execute(r, line);
+    snprintf(result_name, sizeof result_name, "d_%s", lyc_op_input_name(name, sizeof name, r->text.op, input));
     for (int k = 0; k < r->n_results; k++) {
         if (strcmp(r->names[k], result_name) == 0) {
-            gradient = malloc((size_t)n * sizeof *gradient);
-            for (int64_t i = 0; i < n; i++) {
-                gradient[i] = result_at(r, k, i);
-            }
+            return k;
         }
     }
-    const int64_t step = n <= MOST ? 1 : n / MOST | 1;
+    return -1;
+}
+
+/* All of a small input, a spread of a large one, so that a line costs about the same. */
+static int64_t elements_to_check(const check *c)
+{
+    const double work = lyc_plan_flops(c->forward.plan) + 20.0 * lyc_plan_bytes_moved(c->forward.plan) / 8.0;
+    return (int64_t)fmax(3.0, fmin(30.0, 2e7 / work));
+}
+
+static void check_input(check *c, int input)
+{
+    char name[64];
+    lyc_op_input_name(name, sizeof name, c->gradients.text.op, input);
+    const int result = gradient_result(&c->gradients, input);
+    const int64_t n = lyc_shape_elements(&c->gradients.inputs[input]->shape);
+    const int64_t most = elements_to_check(c);
+    const int64_t step = n <= most ? 1 : n / most | 1;
     for (int64_t i = 0; i < n; i += step) {
-        check_element(r, line, result_name, r->data[input], gradient != NULL ? gradient[i] : 0.0, i);
+        const double gradient = result >= 0 ? result_at(&c->gradients, result, i) : 0.0;
+        check_element(c, name, c->forward.data[input], gradient, i);
     }
-    free(gradient);
 }
 
 static void open_finite(problem_run *r, const char *line)
@@ -78,15 +95,21 @@ static void open_finite(problem_run *r, const char *line)
 static void check_line(void *context, const char *line)
 {
     bool *checked = context;
-    problem_run r;
-    open_finite(&r, line);
-    if (r.seed != NULL) {
-        for (int i = 0; i < r.text.n_inputs; i++) {
-            if (r.inputs[i] != NULL && r.inputs[i]->kind == LYC_VALUE_PARAM) {
-                check_input(&r, line, i);
+    check c = {.line = line};
+    open_finite(&c.gradients, line);
+    if (c.gradients.seed != NULL) {
+        run_mode forward = c.gradients.mode;
+        forward.gradients = false;
+        problem_open(&c.forward, line, &forward);
+        problem_execute(&c.gradients, line);
+        for (int i = 0; i < c.gradients.text.n_inputs; i++) {
+            if (c.gradients.inputs[i] != NULL && c.gradients.inputs[i]->kind == LYC_VALUE_PARAM) {
+                check_input(&c, i);
             }
         }
+        problem_close(&c.forward);
     }
+    const problem_run r = c.gradients;
     for (int i = 0; lyc_ops[i] != NULL; i++) {
         checked[i] = checked[i] || lyc_ops[i] == r.text.op;
     }
@@ -95,7 +118,7 @@ static void check_line(void *context, const char *line)
             checked[j] = checked[j] || lyc_ops[j] == lyc_graph_node(r.g, i)->op;
         }
     }
-    problem_close(&r);
+    problem_close(&c.gradients);
 }
 
 /* Every operation of list.def appears in a line, or in the gradient of one. */
