@@ -174,7 +174,7 @@ static void bring_panel(const lyc_gemm *g, void *dst, const void **pointers, int
     const lyc_dtype dtype = lyc_gemm_panel_dtype(g->form);
     const int width = lyc_gemm_panel_columns(g->isa);
     const int vectors = lyc_gemm_panel_vectors(g->isa, g->n, panel);
-    const int columns = (int)min_i64(width, g->n - panel * width);
+    const int columns = b->width != NULL ? b->width(b, panel * width) : (int)min_i64(width, g->n - panel * width);
     char *to = dst;
     for (int done = 0; done < count;) {
         const int n = b->point(b, pointers, batch, panel * width, columns, k + done, count - done);

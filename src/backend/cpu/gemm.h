@@ -144,6 +144,8 @@ static inline size_t lyc_gemm_packed_bytes(const lyc_gemm_isa *isa, lyc_dtype dt
 typedef struct lyc_gemm_source lyc_gemm_source;
 struct lyc_gemm_source {
     int (*point)(const lyc_gemm_source *source, const void **to, int64_t batch, int64_t i, int n, int64_t k, int count);
+    /* How many columns of the panel from column i on are there, the rest being zero; NULL: all up to n. */
+    int (*width)(const lyc_gemm_source *source, int64_t i);
     lyc_dtype dtype; /* F32 or BF16 */
     bool by_k;
 };

@@ -59,7 +59,7 @@ typedef uint16_t lyc_vh __attribute__((vector_size(2 * LYC_LANES))); /* bf16 or 
 
 /* The same in memory, with the alignment of one element. */
 typedef float lyc_vf_memory __attribute__((vector_size(4 * LYC_LANES), aligned(4), may_alias));
-typedef int32_t lyc_vi_memory __attribute__((vector_size(4 * LYC_LANES), aligned(4), may_alias));
+typedef int32_t lyc_vi_memory __attribute__((vector_size(4 * LYC_LANES), aligned(1), may_alias)); /* also pairs */
 typedef uint16_t lyc_vh_memory __attribute__((vector_size(2 * LYC_LANES), aligned(2), may_alias));
 
 #define LYC_SIMD_INLINE static inline __attribute__((always_inline, unused))
