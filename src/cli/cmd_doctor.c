@@ -279,8 +279,10 @@ static void print_remarks(report *r)
         if (r->cli->json) {
             lyc_json_text(&r->json, NULL, line);
         } else {
+            char shown[512];
+            lyc_text_printable(shown, sizeof shown, line, strlen(line));
             fputs("  ", r->cli->out);
-            lyc_text_wrap(r->cli->out, line, 2, 4, r->cli->out_width);
+            lyc_text_wrap(r->cli->out, shown, 2, 4, r->cli->out_width);
         }
         line = end + 1;
     }

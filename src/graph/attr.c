@@ -5,15 +5,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
-#include "base/string.h"
 #include "graph/op.h"
 
 static int count_of(const lyc_attr_field *field)
@@ -111,19 +108,15 @@ static const char *expectation(lyc_attr_kind kind)
 static bool parse_element(double *value, const lyc_attr_field *field, const char *text)
 {
     const lyc_span word = {text, strcspn(text, "x")};
+    float number;
     if (field->kind == LYC_ATTR_FLOAT) {
-        float number = NAN;
-        lyc_number_parse_f32(&number, word);
-        *value = (double)number;
-    } else {
-        char *end = NULL;
-        const long long number = strtoll(text, &end, 10);
-        const bool whole = word.length > 0 && end == text + word.length && !isspace((unsigned char)text[0]);
-        const long long least = field->kind == LYC_ATTR_BOOL ? 0 : INT_MIN;
-        const long long most = field->kind == LYC_ATTR_BOOL ? 1 : INT_MAX;
-        *value = whole && number >= least && number <= most ? (double)number : (double)NAN;
+        const bool found = lyc_number_parse_f32(&number, word);
+        *value = found ? (double)number : 0.0;
+        return found;
     }
-    return isfinite(*value);
+    const double least = field->kind == LYC_ATTR_BOOL ? 0.0 : INT_MIN;
+    const double most = field->kind == LYC_ATTR_BOOL ? 1.0 : INT_MAX;
+    return lyc_number_parse(value, word) && *value == floor(*value) && *value >= least && *value <= most;
 }
 
 static lyc_status parse_enum(const lyc_attr_field *field, void *attr, const char *value, lyc_error *err)
@@ -186,11 +179,11 @@ lyc_status lyc_attr_parse(const lyc_op *op, void *attr, const char *text, lyc_er
 static void print_number(lyc_strbuf *text, const lyc_attr_field *field, double value)
 {
     char number[LYC_NUMBER];
-    if (field->kind != LYC_ATTR_FLOAT) {
+    if (field->kind == LYC_ATTR_FLOAT) {
+        lyc_strbuf_append(text, lyc_number_format_f32(number, (float)value));
+    } else {
         lyc_strbuf_format(text, "%d", (int)value);
-        return;
     }
-    lyc_strbuf_append(text, lyc_number_format_f32(number, (float)value));
 }
 
 /* An enumeration without a name for the value (a builder was given nonsense) shows as a number. */

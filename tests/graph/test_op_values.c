@@ -9,7 +9,9 @@
  *     add x=2x2 y=3 ! add: x is 2x2, y is 3: expected extents that are equal or 1, from the last axis
  *
  * A line that begins with white space goes on with the line before it; # begins a comment line. Operations with several
- * results run again with the first alone: a plan hands in NULL for the others where nobody reads them.
+ * results run again with the first alone: a plan hands in NULL for the others where nobody reads them. Where the entry
+ * allows it, the kernel runs once more with its result in the memory of an input; where it says that the result is a
+ * view, the result must be that part of the input.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -38,6 +40,7 @@ typedef struct trial {
     const char *file;
     int line;
     int failures;
+    int views;
     lyc_problem_text parsed;
     const lyc_node *node;
     lyc_problem problem;
@@ -301,6 +304,53 @@ static bool run_kernel(trial *t, bool first_alone, const char *message)
     return err.status == LYC_OK;
 }
 
+static size_t bytes_of(const lyc_value *v)
+{
+    return (size_t)lyc_shape_elements(&v->shape) * sizeof(double);
+}
+
+/* The same result when output 0 lies in the memory of an input, for each that the operation names. */
+static void check_in_place(trial *t)
+{
+    const lyc_node *n = t->node;
+    const size_t bytes = bytes_of(n->outputs[0]);
+    double *apart = lyc_alloc(bytes);
+    assert_non_null(apart);
+    memcpy(apart, t->out[0], bytes);
+    void *own = t->out[0];
+    for (int i = 0; i < n->n_inputs; i++) {
+        if ((n->op->in_place >> i & 1u) == 0 || n->inputs[i] == NULL || bytes_of(n->inputs[i]) != bytes) {
+            continue;
+        }
+        void *kept = lyc_alloc(bytes);
+        assert_non_null(kept);
+        memcpy(kept, t->in[i], bytes);
+        t->out[0] = t->in[i];
+        if (run_kernel(t, true, NULL) && memcmp(t->out[0], apart, bytes) != 0) {
+            complain(t, "another result in the place of input %d", i);
+        }
+        memcpy(t->in[i], kept, bytes);
+        lyc_free(kept);
+    }
+    t->out[0] = own;
+    lyc_free(apart);
+}
+
+static void check_view(trial *t)
+{
+    const lyc_node *n = t->node;
+    const int64_t offset = n->op->view != NULL ? n->op->view(n) : -1;
+    if (offset < 0) {
+        return;
+    }
+    t->views++;
+    const int64_t count = lyc_shape_elements(&n->outputs[0]->shape);
+    if (offset + count > lyc_shape_elements(&n->inputs[0]->shape) ||
+        memcmp((const double *)t->in[0] + offset, t->out[0], (size_t)count * sizeof(double)) != 0) {
+        complain(t, "the result is not the part of input 0 from element %lld on", (long long)offset);
+    }
+}
+
 /* The kernel's run, which must end in the message when there is one. */
 static void run(trial *t, const char *sections, const char *message)
 {
@@ -315,9 +365,12 @@ static void run(trial *t, const char *sections, const char *message)
         t->workspace = lyc_alloc(kernel->workspace(&t->problem, NULL));
         assert_non_null(t->workspace);
     }
-    if (run_kernel(t, true, message) && run_kernel(t, false, message) &&
-        each_section(t, sections, true) != t->node->n_outputs) {
-        complain(t, "not every result is compared");
+    if (run_kernel(t, true, message) && run_kernel(t, false, message)) {
+        if (each_section(t, sections, true) != t->node->n_outputs) {
+            complain(t, "not every result is compared");
+        }
+        check_view(t);
+        check_in_place(t);
     }
 }
 
@@ -352,7 +405,7 @@ static void run_case(trial *t, char *text)
 }
 
 /* Reads the cases of a file, with their continuation lines, and runs each. */
-static void check_file(const char *path, int at_least)
+static void check_file(const char *path, int at_least, int views)
 {
     trial t = {.file = path};
     FILE *file = fopen(t.file, "r");
@@ -384,19 +437,20 @@ static void check_file(const char *path, int at_least)
     }
     fclose(file);
     assert_true(cases >= at_least);
+    assert_int_equal(t.views, views);
     assert_int_equal(t.failures, 0);
 }
 
 static void values_are_as_written(void **state)
 {
     (void)state;
-    check_file("tests/graph/op_values.txt", 150);
+    check_file("tests/graph/op_values.txt", 290, 12);
 }
 
 static void values_are_those_of_torch(void **state)
 {
     (void)state;
-    check_file("tests/graph/op_values_torch.txt", 57);
+    check_file("tests/graph/op_values_torch.txt", 57, 0);
 }
 
 int main(void)

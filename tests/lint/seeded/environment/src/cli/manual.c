@@ -1,0 +1,5 @@
+static const row rows[] = {
+    {"NO_COLOR", "x"},
+    {"LYCORIS_THREADS", "x"},
+    {"LYCORIS_GONE", "x"}, /* SEEDED */
+};

@@ -1,0 +1,1 @@
+static void f(void) { fprintf(log, "%s", name); }
