@@ -20,6 +20,7 @@ enum { CACHE_LEVELS = 3 };
 /* Filled in once, constant afterwards. */
 static struct {
     lyc_isa isa;
+    bool sha256;
     size_t cache_bytes[CACHE_LEVELS + 1];
     char name[128];
 } cpu;
@@ -59,7 +60,24 @@ lyc_isa lyc_cpu_isa_best(void)
     const bool bf16 = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5)) != 0;
     return bf16 ? LYC_ISA_AVX512BF16 : LYC_ISA_AVX512;
 }
+
+static bool find_sha256(void)
+{
+    unsigned a;
+    unsigned b;
+    unsigned c;
+    unsigned d;
+    enum { SSSE3 = 1 << 9, SSE41 = 1 << 19, SHA = 1 << 29 };
+    const unsigned leaf1 = (unsigned)SSSE3 | (unsigned)SSE41;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & leaf1) == leaf1 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (b & (unsigned)SHA) != 0;
+}
 #else
+static bool find_sha256(void)
+{
+    return false;
+}
+
 lyc_isa lyc_cpu_isa_best(void)
 {
     return LYC_ISA_GENERIC;
@@ -168,6 +186,7 @@ static void read_name(char *name, size_t size)
 static void ask(void)
 {
     cpu.isa = allowed_isa();
+    cpu.sha256 = find_sha256();
     for (int level = 1; level <= CACHE_LEVELS; level++) {
         cpu.cache_bytes[level] = cache_size(level);
     }
@@ -178,6 +197,12 @@ lyc_isa lyc_cpu_isa(void)
 {
     pthread_once(&cpu_asked, ask);
     return cpu.isa;
+}
+
+bool lyc_cpu_has_sha256(void)
+{
+    pthread_once(&cpu_asked, ask);
+    return cpu.sha256;
 }
 
 const char *lyc_isa_name(lyc_isa isa)

@@ -24,6 +24,9 @@ const char *lyc_isa_name(lyc_isa isa);
 /* The best one here, whatever was asked for. */
 lyc_isa lyc_cpu_isa_best(void);
 
+/* Whether there are instructions for SHA-256 (x86-64: SHA). */
+bool lyc_cpu_has_sha256(void);
+
 /* Bytes of the level's data cache (1, 2) that one core has to itself, and of the shared level 3; a typical value when
  * the system does not say. */
 size_t lyc_cpu_cache_bytes(int level);
