@@ -25,6 +25,15 @@ static const lyc_option_choice colour_choices[] = {
     {NULL, NULL},
 };
 
+static const lyc_option_choice progress_choices[] = {
+    [LYC_PROGRESS_AUTO] = {"auto", "a bar on a terminal, else lines"},
+    [LYC_PROGRESS_BAR] = {"bar", "one line that is redrawn"},
+    [LYC_PROGRESS_LINES] = {"lines", "a line every few seconds"},
+    [LYC_PROGRESS_JSON] = {"json", "one JSON object per line"},
+    [LYC_PROGRESS_NONE] = {"none", NULL},
+    {NULL, NULL},
+};
+
 /* clang-format off */
 const lyc_option lyc_global_options[] = {
     {.name = "help", .kind = LYC_OPTION_BOOL, .letter = 'h', .offset = offsetof(lyc_globals, help),
@@ -33,12 +42,17 @@ const lyc_option lyc_global_options[] = {
      .help = "show the version"},
     {.name = "quiet", .kind = LYC_OPTION_BOOL, .letter = 'q', .offset = offsetof(lyc_globals, quiet),
      .help = "no progress, no warnings; errors and results only"},
+    {.name = "verbose", .kind = LYC_OPTION_BOOL, .letter = 'v', .offset = offsetof(lyc_globals, verbose),
+     .help = "say more about what is being done"},
     {.name = "json", .kind = LYC_OPTION_BOOL, .offset = offsetof(lyc_globals, json),
      .help = "print the results as JSON"},
     {.name = "threads", .kind = LYC_OPTION_INT, .letter = 't', .offset = offsetof(lyc_globals, threads),
      .min = 1, .max = 1024, .help = "threads to compute with; as many as there are processors unless given"},
     {.name = "color", .kind = LYC_OPTION_ENUM, .offset = offsetof(lyc_globals, colour), .choices = colour_choices,
      .standard = "auto", .metavar = "WHEN", .help = "colour in the output"},
+    {.name = "progress", .kind = LYC_OPTION_ENUM, .offset = offsetof(lyc_globals, progress),
+     .choices = progress_choices, .standard = "auto", .metavar = "FORM",
+     .help = "how to show progress, on standard error"},
     {0},
 };
 /* clang-format on */

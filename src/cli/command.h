@@ -3,8 +3,7 @@
  * A subcommand is one file cmd_<name>.c that ends in its entry, and one line in list.def. Parsing, range checks,
  * `--help`, the manual page, shell completion and the option table of docs/manual come from the entry.
  *
- * Results go to lyc_cli.out (standard output) and nothing else does. A command fails by returning a status with a
- * message in *err; main prints it once. What the user could do about it goes to lyc_cli.hint.
+ * A command fails by returning a status with a message in *err; main prints it, once.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,12 +11,9 @@
 #define LYC_CLI_COMMAND_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
-#include "lycoris/error.h"
+#include "cli/cli.h"
 #include "lycoris/option.h"
-
-#define LYC_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 
 enum { LYC_CONFIG_SIZE = 1024 }; /* bytes that a command's options may take */
 
@@ -35,20 +31,6 @@ typedef struct lyc_example {
 } lyc_example;
 
 typedef struct lyc_command lyc_command;
-
-/* The global options and what follows from them. */
-typedef struct lyc_cli {
-    const lyc_command *command;
-    FILE *out;
-    bool json;
-    bool quiet;
-    bool out_is_terminal;
-    bool err_is_terminal;
-    bool out_colour;
-    bool err_colour;
-    int out_width; /* columns to fill; 80 when standard output is not a terminal */
-    char hint[256];
-} lyc_cli;
 
 struct lyc_command {
     const char *name;
@@ -81,26 +63,17 @@ typedef struct lyc_globals {
     bool help;
     bool version;
     bool quiet;
+    bool verbose;
     bool json;
     int64_t threads; /* 0: as many as there are processors */
     int colour;
+    int progress;
 } lyc_globals;
 enum { LYC_WHEN_AUTO, LYC_WHEN_ALWAYS, LYC_WHEN_NEVER };
+enum { LYC_PROGRESS_AUTO, LYC_PROGRESS_BAR, LYC_PROGRESS_LINES, LYC_PROGRESS_JSON, LYC_PROGRESS_NONE };
 extern const lyc_option lyc_global_options[];
 
 /* Whether a global option is offered by the command (--json is not by all; command NULL: the program itself). */
 bool lyc_global_applies(const lyc_option *option, const lyc_command *command);
-
-/* Sets *err and returns status; the text is made printable. */
-lyc_status lyc_cli_fail(lyc_error *err, lyc_status status, const char *format, ...) LYC_PRINTF(3, 4);
-
-/* Says what to do about the error that the command is going to return. */
-void lyc_cli_hint(lyc_cli *cli, const char *format, ...) LYC_PRINTF(2, 3);
-
-/* Prints the error, once, and what to do about it when that is known. */
-void lyc_cli_report(lyc_cli *cli, const lyc_error *err);
-
-/* A line on standard error, "lycoris inspect: warning: ..."; nothing with --quiet. */
-void lyc_cli_warn(lyc_cli *cli, const char *format, ...) LYC_PRINTF(2, 3);
 
 #endif

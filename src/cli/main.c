@@ -8,14 +8,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/manual.h"
 #include "cli/option.h"
+#include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/text.h"
+#include "lycoris/log.h"
 #include "lycoris/system.h"
 #include "lycoris/version.h"
 
@@ -30,19 +31,18 @@ static bool use_colour(int when, bool is_terminal)
            strcmp(terminal, "dumb") != 0;
 }
 
-static int terminal_width(void)
+/* Longer lines than 120 columns are hard to read, shorter ones than 40 hold nothing. */
+static int text_width(void)
 {
-    struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
-        return size.ws_col < 120 ? size.ws_col : 120; /* longer lines are hard to read */
-    }
-    return 80;
+    const int columns = lyc_terminal_columns(stdout);
+    return columns < 40 ? 40 : columns > 120 ? 120 : columns;
 }
 
 static void apply_globals(lyc_cli *cli, const lyc_globals *globals)
 {
     cli->json = globals->json;
     cli->quiet = globals->quiet;
+    cli->verbose = globals->verbose;
     cli->out_colour = use_colour(globals->colour, cli->out_is_terminal);
     cli->err_colour = use_colour(globals->colour, cli->err_is_terminal);
     if (globals->threads > 0) {
@@ -84,6 +84,7 @@ static lyc_status run_command(lyc_cli *cli, lyc_globals *globals, int count, cha
     } else if (status == LYC_OK && globals->json && !command->has_json) {
         status = lyc_cli_fail(err, LYC_E_ARGUMENT, "--json is no option of this command");
     } else if (status == LYC_OK && (status = check_operands(command, operand_count, words, err)) == LYC_OK) {
+        lyc_cli_listen(cli, globals->progress);
         status = command->run(cli, config, operand_count, words, err);
     }
     lyc_option_clear(config, options);
@@ -142,13 +143,15 @@ int main(int argc, char **argv)
         .out = stdout,
         .out_is_terminal = isatty(STDOUT_FILENO),
         .err_is_terminal = isatty(STDERR_FILENO),
-        .out_width = terminal_width(),
+        .out_width = text_width(),
     };
     lyc_error err = {0};
     lyc_status status = run(&cli, argc - 1, argv + 1, &err);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == LYC_OK) {
         status = lyc_cli_fail(&err, LYC_E_OUTPUT, "writing standard output failed");
     }
+    lyc_log_set_sink(NULL, NULL);
+    lyc_cli_clear_bar(&cli);
     if (status != LYC_OK) {
         lyc_cli_report(&cli, &err);
     }

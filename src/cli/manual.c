@@ -19,6 +19,8 @@ const char lyc_manual_description[] =
 const lyc_manual_row lyc_manual_environment[] = {
     {"NO_COLOR", "when set and not empty, no colour unless --color always"},
     {"LYCORIS_THREADS", "threads to compute with when --threads is not given; OMP_NUM_THREADS is the next choice"},
+    {"LYCORIS_LOG", "categories to report in detail, separated by commas: general, kernels, plan, memory, files, data, "
+                    "train or all"},
     {"LYCORIS_ISA", "the best instruction set to use: generic, avx2, avx512 or avx512bf16"},
     {"LYCORIS_CHECK", "finite: end with an error at the first operation that gives a NaN or an infinity, and name it"},
     {NULL, NULL},

@@ -32,8 +32,7 @@ void lyc_cli_hint(lyc_cli *cli, const char *format, ...)
     lyc_text_printable(cli->hint, sizeof cli->hint, text, strlen(text));
 }
 
-/* "lycoris inspect: ": how every message begins. */
-static void print_origin(const lyc_cli *cli, lyc_style style)
+void lyc_cli_print_origin(const lyc_cli *cli, lyc_style style)
 {
     fprintf(stderr, "%slycoris%s%s:%s ", lyc_style_begin(cli->err_colour, style), cli->command != NULL ? " " : "",
             cli->command != NULL ? cli->command->name : "", lyc_style_end(cli->err_colour));
@@ -51,7 +50,8 @@ void lyc_cli_warn(lyc_cli *cli, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     lyc_text_printable(shown, sizeof shown, text, strlen(text));
-    print_origin(cli, LYC_STYLE_YELLOW);
+    lyc_cli_clear_bar(cli);
+    lyc_cli_print_origin(cli, LYC_STYLE_YELLOW);
     fprintf(stderr, "warning: %s\n", shown);
 }
 
@@ -64,7 +64,7 @@ void lyc_cli_report(lyc_cli *cli, const lyc_error *err)
             lyc_cli_hint(cli, "`lycoris help` lists the commands");
         }
     }
-    print_origin(cli, LYC_STYLE_RED);
+    lyc_cli_print_origin(cli, LYC_STYLE_RED);
     fprintf(stderr, "%s\n", err->message);
     if (cli->hint[0] != '\0') {
         fprintf(stderr, "  %s\n", cli->hint);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 static bool starts_character(char c)
 {
@@ -110,4 +111,10 @@ const char *lyc_style_begin(bool on, lyc_style style)
 const char *lyc_style_end(bool on)
 {
     return on ? "\033[0m" : "";
+}
+
+int lyc_terminal_columns(FILE *stream)
+{
+    struct winsize size;
+    return ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }

@@ -5,11 +5,12 @@
 #ifndef LYC_CLI_TEXT_H
 #define LYC_CLI_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "cli/command.h"
+#define LYC_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 
 /* Columns that UTF-8 text takes: its characters, without regard to wide ones. */
 int lyc_text_columns(const char *text);
@@ -43,5 +44,8 @@ typedef enum lyc_style {
 } lyc_style;
 const char *lyc_style_begin(bool on, lyc_style style);
 const char *lyc_style_end(bool on);
+
+/* Columns of the terminal that the stream is; 80 when it is none. */
+int lyc_terminal_columns(FILE *stream);
 
 #endif

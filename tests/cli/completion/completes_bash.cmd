@@ -16,6 +16,7 @@ try lycoris doctor --js
 try lycoris help ver
 try lycoris help --color a
 try lycoris --color n
+try lycoris --progress l
 try lycoris completion z
 try lycoris doctor --threads ''
 EOF

@@ -1,1 +1,1 @@
-lycoris version --threads 1 && lycoris version -t1 && lycoris version -qt 1 && lycoris --threads=1 version
+lycoris version --threads 1 && lycoris version -t1 && lycoris version -qvt 1 && lycoris --threads=1 version

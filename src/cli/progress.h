@@ -1,0 +1,21 @@
+/* progress.h - progress and messages of the library on standard error
+ *
+ * A bar is one line that is redrawn and erased; a message erases it first, and the next report draws it again. Where
+ * standard error is no terminal there is a line every few seconds instead.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_CLI_PROGRESS_H
+#define LYC_CLI_PROGRESS_H
+
+#include "cli/command.h"
+#include "lycoris/progress.h"
+
+/* Chooses the form (a value of --progress) and from now on shows what the library says, down to warnings, to what is
+ * worth knowing with --verbose, and to the categories that LYCORIS_LOG names. cli must outlive the library's use. */
+void lyc_cli_listen(lyc_cli *cli, int form);
+
+/* The sink for everything in the library that takes long; its context is the lyc_cli. */
+void lyc_cli_show_progress(void *cli, const lyc_progress_report *report);
+
+#endif
