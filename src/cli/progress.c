@@ -38,12 +38,12 @@ void lyc_cli_clear_bar(lyc_cli *cli)
 
 static void show_bar(lyc_cli *cli, const lyc_progress_report *report)
 {
-    char line[1024];
+    char shown[1024];
     if (report->finished) {
         lyc_cli_clear_bar(cli);
     } else if (report->elapsed_s >= first_bar_s) {
-        lyc_progress_line(line, sizeof line, report, cli->progress.columns - 1, cli->progress.style);
-        fprintf(stderr, "\r%s\033[K", line);
+        lyc_progress_line(shown, sizeof shown, report, cli->progress.columns - 1, cli->progress.style);
+        fprintf(stderr, "\r%s\033[K", shown);
         fflush(stderr);
         cli->progress.bar_shown = true;
     }
@@ -52,10 +52,10 @@ static void show_bar(lyc_cli *cli, const lyc_progress_report *report)
 /* The last line is only for those who saw others. */
 static void show_line(lyc_cli *cli, const lyc_progress_report *report)
 {
-    char line[1024];
+    char shown[1024];
     if (report->finished ? cli->progress.lines_shown : report->elapsed_s >= line_interval_s) {
-        lyc_progress_line(line, sizeof line, report, 0, cli->progress.style);
-        fprintf(stderr, "%s\n", line);
+        lyc_progress_line(shown, sizeof shown, report, 0, cli->progress.style);
+        fprintf(stderr, "%s\n", shown);
         cli->progress.lines_shown = !report->finished;
     }
 }
@@ -63,9 +63,9 @@ static void show_line(lyc_cli *cli, const lyc_progress_report *report)
 static void show_json(lyc_cli *cli, const lyc_progress_report *report)
 {
     (void)cli;
-    char line[1024];
-    if (lyc_progress_json(line, sizeof line, report) > 0) {
-        fprintf(stderr, "%s\n", line);
+    char shown[1024];
+    if (lyc_progress_json(shown, sizeof shown, report) > 0) {
+        fprintf(stderr, "%s\n", shown);
     }
 }
 
