@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/size.h"
 #include "tensor/float_bits.h"
 
 typedef struct dtype_entry {
@@ -183,30 +182,4 @@ void lyc_dtype_store(lyc_dtype dtype, void *ptr, double value)
 {
     assert(lyc_dtype_computable(dtype));
     entries[dtype].store(ptr, value);
-}
-
-lyc_status lyc_dtype_convert(void *dst, lyc_dtype dst_dtype, const void *src, lyc_dtype src_dtype, size_t n,
-                             lyc_error *err)
-{
-    if (!lyc_dtype_computable(src_dtype) || !lyc_dtype_computable(dst_dtype)) {
-        return lyc_fail(err, LYC_E_UNSUPPORTED, "no conversion from %s to %s", lyc_dtype_name(src_dtype),
-                        lyc_dtype_name(dst_dtype));
-    }
-    const size_t src_size = (size_t)entries[src_dtype].bits / 8;
-    const size_t dst_size = (size_t)entries[dst_dtype].bits / 8;
-    size_t bytes;
-    if (!lyc_size_mul(&bytes, n, src_size > dst_size ? src_size : dst_size)) {
-        return lyc_fail(err, LYC_E_SHAPE, "%zu elements are more than memory can hold", n);
-    }
-    if (src_dtype == dst_dtype) {
-        if (bytes > 0) {
-            memcpy(dst, src, bytes);
-        }
-        return LYC_OK;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const double value = entries[src_dtype].load((const char *)src + i * src_size);
-        entries[dst_dtype].store((char *)dst + i * dst_size, value);
-    }
-    return LYC_OK;
 }

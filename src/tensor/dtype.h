@@ -26,4 +26,8 @@ bool lyc_dtype_is_float(lyc_dtype dtype);
 double lyc_dtype_load(lyc_dtype dtype, const void *ptr);
 void lyc_dtype_store(lyc_dtype dtype, void *ptr, double value);
 
+/* lyc_dtype_convert on all threads. */
+lyc_status lyc_dtype_convert_parallel(void *dst, lyc_dtype dst_dtype, const void *src, lyc_dtype src_dtype, size_t n,
+                                      lyc_error *err);
+
 #endif
