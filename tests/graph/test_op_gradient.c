@@ -161,6 +161,22 @@ static void frozen_inputs_cost_nothing(void **state)
     lyc_graph_free(g);
 }
 
+/* The gradients of parameters are not rounded to the dtype of activations on their way. */
+static void gradients_of_parameters_stay_wide(void **state)
+{
+    (void)state;
+    for (int trans = 0; trans < 2; trans++) {
+        lyc_graph *g = new_graph();
+        lyc_value *c = param(g, LYC_SHAPE(4, 2));
+        lyc_value *d = param(g, LYC_SHAPE(5, 3));
+        differentiate(g, lyc_kron_matmul(g, input(g, LYC_SHAPE(7, trans ? 20 : 6)), c, d, NULL, 1.0f, trans != 0));
+        assert_int_equal(count(g, &lyc_op_cast), 0);
+        assert_int_equal(lyc_graph_gradient(g, c)->type, LYC_FLOAT);
+        assert_int_equal(lyc_graph_gradient(g, d)->type, LYC_FLOAT);
+        lyc_graph_free(g);
+    }
+}
+
 static void one_node_serves_all_inputs(void **state)
 {
     (void)state;
@@ -181,6 +197,7 @@ int main(void)
         cmocka_unit_test(statistics_have_no_gradient),        cmocka_unit_test(data_of_a_loss_has_no_gradient),
         cmocka_unit_test(a_fused_activation_has_no_gradient), cmocka_unit_test(numbers_must_be_finite),
         cmocka_unit_test(frozen_inputs_cost_nothing),         cmocka_unit_test(one_node_serves_all_inputs),
+        cmocka_unit_test(gradients_of_parameters_stay_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,7 +119,8 @@ static lyc_value *gradient_d(lyc_graph *g, const lyc_node *n, lyc_value *d_y)
     }
     in = flat(g, in, e.v_in);
     out = flat(g, out, e.v_out);
-    const lyc_matmul_attr product = {.alpha = attr->alpha, .trans_a = true};
+    const lyc_matmul_attr product = {
+        .alpha = attr->alpha, .trans_a = true, .wide = n->inputs[D]->type != LYC_ACTIVATION};
     return attr->trans ? lyc_matmul(g, in, out, NULL, NULL, &product) : lyc_matmul(g, out, in, NULL, NULL, &product);
 }
 
