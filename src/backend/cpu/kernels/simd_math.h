@@ -11,6 +11,9 @@
 
 #include "backend/cpu/kernels/simd.h"
 
+#define LYC_LOG2_E 1.44269504088896341f
+#define LYC_LN_2 0.693147180559945309f
+
 /* e^x over the whole range, results below the smallest normal number included.
  * x = n ln 2 + r with |r| <= ln 2 / 2; e^r = 1 + r + r² q(r) with a relative error of 3.1e-9 before rounding. */
 LYC_SIMD_INLINE lyc_vf lyc_vexp(lyc_vf x)
@@ -31,6 +34,43 @@ LYC_SIMD_INLINE lyc_vf lyc_vexp(lyc_vf x)
     /* 2^n in two factors, since n goes past both ends of what one can hold. */
     const lyc_vi half = exponent >> 1;
     return e * (lyc_vf)((half + 127) << 23) * (lyc_vf)((exponent - half + 127) << 23);
+}
+
+/* 2^x for x <= 128, for softmax, whose arguments are not above zero; zero below -126.5.
+ * x = n + r with |r| <= 1/2; the polynomial for 2^r has a relative error of 1.5e-7 before rounding, and is 1 at zero. */
+LYC_SIMD_INLINE lyc_vf lyc_vexp2_down(lyc_vf x)
+{
+    const float round_magic = 0x1.8p23f + 127.0f; /* leaves n + 127, the exponent's bits */
+    x = lyc_vmax(lyc_vset(-127.0f), x);
+    const lyc_vf shifted = x + round_magic;
+    const lyc_vf r = x - (shifted - round_magic);
+    lyc_vf p = lyc_vset(0.0013276472632f);
+    p = lyc_vfma(p, r, lyc_vset(0.00967554134312f));
+    p = lyc_vfma(p, r, lyc_vset(0.0555071327186f));
+    p = lyc_vfma(p, r, lyc_vset(0.240221197237f));
+    p = lyc_vfma(p, r, lyc_vset(0.693146967065f));
+    p = lyc_vfma(p, r, lyc_vset(1.0f));
+    return p * (lyc_vf)((lyc_vi)shifted << 23); /* a product, since adding to the exponent of a NaN can hide it */
+}
+
+/* log2(x) for normal positive numbers; NaN and infinity stay.
+ * x = 2^n (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)]; log2(1 + f) = f P(f), relative error 2.6e-8 before rounding. */
+LYC_SIMD_INLINE lyc_vf lyc_vlog2(lyc_vf x)
+{
+    const lyc_vi bits = (lyc_vi)x;
+    const lyc_vi n = (bits - 0x3f3504f3) >> 23; /* the bits of sqrt(1/2) */
+    const lyc_vf f = (lyc_vf)(bits - (lyc_vi)((lyc_vu)n << 23)) - 1.0f;
+    lyc_vf p = lyc_vset(0.12583703962f);
+    p = lyc_vfma(p, f, lyc_vset(-0.20726974965f));
+    p = lyc_vfma(p, f, lyc_vset(0.21571559893f));
+    p = lyc_vfma(p, f, lyc_vset(-0.23894482017f));
+    p = lyc_vfma(p, f, lyc_vset(0.28791624878f));
+    p = lyc_vfma(p, f, lyc_vset(-0.36070368291f));
+    p = lyc_vfma(p, f, lyc_vset(0.48091064293f));
+    p = lyc_vfma(p, f, lyc_vset(-0.7213473468f));
+    p = lyc_vfma(p, f, lyc_vset(1.4426950037f));
+    const lyc_vf result = lyc_vfma(f, p, lyc_vfrom_int(n));
+    return lyc_vselect((bits & 0x7fffffff) >= lyc_viset(0x7f800000), x, result);
 }
 
 /* 1 / (1 + e^-x) */
