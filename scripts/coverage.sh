@@ -10,7 +10,7 @@ ctest --preset coverage -LE 'lint|install' -j "${JOBS:-$(nproc)}" >build/coverag
 
 # gcov prints for each object and each source in it: File 'path', Lines executed:P% of N, Branches executed, Taken at
 # least once:P% of N. Kernels are compiled several times; each counts.
-find build/coverage -name '*.gcda' -path '*lycoris_*' | xargs gcov -n -b -r -s "$PWD" 2>/dev/null | awk -F "[':% ]+" '
+find build/coverage -name '*.gcda' -path '*lycoris_*' -exec gcov -n -b -r -s "$PWD" {} + 2>/dev/null | awk -F "[':% ]+" '
     /^File / { room = $2; sub(/\/[^\/]*$/, "", room) }
     /^Lines executed/ { lines[room] += $5; reached[room] += $3 * $5 / 100 }
     /^Taken at least once/ { branches[room] += $7; taken[room] += $5 * $7 / 100 }

@@ -10,7 +10,8 @@ cd "$(dirname "$0")/.."
 seconds=${1:-30}
 [ $# -eq 0 ] || shift
 sh scripts/build.sh fuzz fuzz_targets
-[ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's|.*/fuzz_||; s|\.c$||')
+# shellcheck disable=SC2046 # words
+[ $# -gt 0 ] || set -- $(find tests/fuzz -name 'fuzz_*.c' | sed 's|.*/fuzz_||; s|\.c$||' | sort)
 
 found=build/fuzz/found
 mkdir -p $found

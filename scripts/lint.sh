@@ -1,5 +1,6 @@
 #!/bin/sh
-# lint.sh [FILE...] - clang-format and clang-tidy over the C files, or over those named; no finding is allowed.
+# lint.sh [FILE...] - clang-format and clang-tidy over the C files, or over those named, and shellcheck over the scripts; no
+# finding is allowed.
 #
 # Assertions are on for the analysis: they tell it what holds.
 #
@@ -7,9 +8,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/build.sh release
+# shellcheck disable=SC2046 # words
 [ $# -gt 0 ] || set -- $(find src include tests bench examples -name '*.[ch]' | grep -v '^tests/lint/seeded/' | sort)
 
 status=0
+find scripts tests .ci -name '*.sh' -o -path '.ci/*' -type f | sort | xargs shellcheck -x -P SCRIPTDIR -s sh || status=1
 clang-format --dry-run -Werror "$@" || status=1
 
 # What the build compiles; once for each file that is compiled several times.

@@ -23,7 +23,7 @@ passed() { echo "== $1: $(($(date +%s) - start)) s"; start=$(date +%s); }
 
 if [ ! -f "$root/etc/debian_version" ]; then
     debootstrap --variant=minbase --include=make bookworm "$root" "$mirror" >"$root.log" || { tail "$root.log"; exit 1; }
-    passed "bare Debian $(cat "$root/etc/debian_version") with $(ls "$root/var/lib/dpkg/info"/*.list | wc -l) packages"
+    passed "bare Debian $(cat "$root/etc/debian_version") with $(grep -c ^Package: "$root/var/lib/dpkg/status") packages"
 fi
 for at in proc dev; do
     mount --bind "/$at" "$root/$at"

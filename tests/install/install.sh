@@ -21,7 +21,7 @@ mv "$work/root/opt/lycoris" "$work/moved"
 [ -z "$(find "$work/root" -type f)" ] || fail "files outside of the prefix: $(find "$work/root" -type f)"
 
 libdir=$(dirname "$(find "$work/moved" -name liblycoris.so)")
-[ -L "$libdir/liblycoris.so" ] && [ -L "$libdir/liblycoris.so.0" ] || fail "liblycoris.so is not a chain of links"
+{ [ -L "$libdir/liblycoris.so" ] && [ -L "$libdir/liblycoris.so.0" ]; } || fail "liblycoris.so is not a chain of links"
 (cd "$root/include" && find . -name '*.h' | sort) >"$work/want"
 (cd "$work/moved/include" && find . -name '*.h' | sort) >"$work/got"
 diff "$work/want" "$work/got" || fail "headers differ"

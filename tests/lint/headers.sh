@@ -5,6 +5,7 @@
 # say "included several times" near their top have no guard and are left out. CC and CXX name the compilers.
 #
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

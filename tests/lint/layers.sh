@@ -3,6 +3,7 @@
 # includes of files that do not exist, and circles of files.
 #
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # Prints the findings; with -v edges=FILE writes the edges of the include graph there.

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # lib.sh - what the checks of the source tree share.
 #
 # A check defines `check`, which runs in the root of a tree and prints its findings, one a line, as `file:line: text`

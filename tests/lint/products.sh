@@ -6,6 +6,7 @@
 # It relies on clang-format, which puts blanks round the operator and none behind the star of a pointer.
 #
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 check() {

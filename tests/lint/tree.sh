@@ -3,6 +3,7 @@
 # a conflict mark; each room has a README.md; C files are indented with blanks.
 #
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # What is in the project: everything but build folders and what git or the checks keep for themselves.

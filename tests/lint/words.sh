@@ -2,6 +2,7 @@
 # words.sh - calls that a room must not make, by the table words.txt.
 #
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 check() {
