@@ -11,16 +11,13 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "graph/program.h"
 
-enum { MAX_CHAIN = 512, MAX_DEPTH = 128, MAX_EXTENDED = 64 };
-
-/* Rough speeds, only to weigh bytes against work. */
-static const double FLOPS_PER_SECOND = 2e11;
-static const double BYTES_PER_SECOND = 2e10;
+enum { MAX_CHAIN = 512, MAX_DEPTH = 128, MAX_EXTENDED = 64, NEAR = 8 };
 
 typedef struct recomputer {
     lyc_program *p;
@@ -38,6 +35,8 @@ typedef struct recomputer {
     int n_extended;
     size_t extended_bytes; /* of these, what the peak gains */
     size_t extend_below;   /* smaller slots are kept rather than made again */
+    double seconds;        /* what the chain costs */
+    double most_seconds;   /* beyond that another candidate is better, so the search may stop */
 } recomputer;
 
 static lyc_status no_memory(lyc_error *err)
@@ -181,6 +180,10 @@ static bool extend_chain(recomputer *r, const lyc_slot *slot, int position, int 
     if (depth > MAX_DEPTH || (step->position >= position && !step->recomputed)) {
         return false;
     }
+    r->seconds += step->position < position ? step->seconds : 0.0; /* moving a copy costs nothing */
+    if (r->seconds > r->most_seconds) {
+        return false;
+    }
     for (int j = 0; j < step->n_inputs; j++) {
         if (step->in[j] < 0) {
             continue;
@@ -207,13 +210,15 @@ static bool is_given_up(const recomputer *r, int slot)
 /* The chain that makes those members of a buffer again that are read later. The buffer's own slots are alive at the
  * place, so their producers are asked directly; leaning on another member of the same buffer is allowed only when that
  * is made again too. */
-static bool chain_for(recomputer *r, int root, int position, size_t extend_below)
+static bool chain_for(recomputer *r, int root, int position, size_t extend_below, double most_seconds)
 {
     r->mark++;
     r->n_chain = 0;
     r->n_extended = 0;
     r->extended_bytes = 0;
     r->extend_below = extend_below;
+    r->seconds = 1e-7;
+    r->most_seconds = most_seconds;
     for (int m = r->first_member[root]; m >= 0; m = r->next_member[m]) {
         if (is_given_up(r, m) && !extend_chain(r, r->p->slots[m], position, 0)) {
             return false;
@@ -229,19 +234,6 @@ static bool chain_for(recomputer *r, int root, int position, size_t extend_below
         }
     }
     return r->n_chain > 0;
-}
-
-static double chain_cost(const recomputer *r, int position)
-{
-    double cost = 1e-7;
-    for (int i = 0; i < r->n_chain; i++) {
-        const lyc_step *step = r->chain[i];
-        if (step->position < position && !step->view) {
-            cost += lyc_problem_flops(step->problem) / FLOPS_PER_SECOND +
-                    lyc_problem_bytes(step->problem) / BYTES_PER_SECOND;
-        }
-    }
-    return cost;
 }
 
 static bool touches(const lyc_program *p, const lyc_step *step, int root)
@@ -276,13 +268,18 @@ static int first_read(const recomputer *r, int root)
     return first;
 }
 
-/* What giving up a buffer gains a second, with or without keeping smaller values alive; 0 when it is impossible. */
-static double score(recomputer *r, const lyc_buffer *b, int place, size_t extend_below)
+/* What giving up a buffer gains a second, with or without keeping smaller values alive; 0 when that is impossible or
+ * below the best so far. */
+static double score(recomputer *r, const lyc_buffer *b, int place, size_t extend_below, double best)
 {
-    if (!chain_for(r, b->root, place, extend_below) || r->extended_bytes >= b->bytes) {
+    const double most_seconds = best > 0.0 ? (double)b->bytes / best : HUGE_VAL;
+    if (!chain_for(r, b->root, place, extend_below, most_seconds) || r->extended_bytes >= b->bytes) {
         return 0.0;
     }
-    return (double)(b->bytes - r->extended_bytes) / chain_cost(r, place);
+    if (place - r->l->peak_step < NEAR + r->n_chain) {
+        return 0.0; /* needed so soon that its copy would take the place of another at the same peak, and so on */
+    }
+    return (double)(b->bytes - r->extended_bytes) / r->seconds;
 }
 
 typedef struct candidate {
@@ -304,7 +301,7 @@ static candidate best_candidate(recomputer *r)
         const int place = first_read(r, b->root);
         for (int keep = 0; keep < 2 && place < r->p->n_steps; keep++) {
             const size_t extend_below = keep ? b->bytes * 3 / 4 : 0;
-            const double gain = score(r, b, place, extend_below);
+            const double gain = score(r, b, place, extend_below, best_score);
             if (gain > best_score) {
                 best_score = gain;
                 best = (candidate){b->root, place, extend_below};
@@ -421,7 +418,7 @@ lyc_status lyc_program_recompute(lyc_program *p, lyc_liveness *l, size_t bytes, 
             break;
         }
         r.refused[best.root] = true; /* the copies have slots of their own */
-        const bool found = chain_for(&r, best.root, best.place, best.extend_below);
+        const bool found = chain_for(&r, best.root, best.place, best.extend_below, HUGE_VAL);
         assert(found);
         (void)found;
         status = apply_chain(&r, best.place, err);

@@ -146,10 +146,19 @@ static void log_choice(const lyc_step *step)
     lyc_strbuf_clear(&text);
 }
 
+/* Rough speeds of a processor; recompute.c only compares. */
+static double guess_seconds(const lyc_problem *problem)
+{
+    const double flops_per_second = 2e11;
+    const double bytes_per_second = 2e10;
+    return lyc_problem_flops(problem) / flops_per_second + lyc_problem_bytes(problem) / bytes_per_second;
+}
+
 static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_options *options,
                               lyc_weight_store *weights, lyc_error *err)
 {
     LYC_TRY(describe(p, step, err));
+    step->seconds = guess_seconds(step->problem);
     const bool reference = options->reference_only || p->precision == LYC_PRECISION_F64;
     step->kernel =
         reference ? find_reference(options->backend, step->problem) : lyc_backend_find(options->backend, step->problem);
