@@ -80,7 +80,7 @@ static void run_rows(const task *t, int64_t first, int64_t last)
         m.out = lyc_at_mutable(t->map.out, m.out_dtype, i);
         m.x = lyc_at(t->map.x, m.x_dtype, w.at[0]);
         m.y = lyc_at(t->map.y, m.y_dtype, w.at[1]);
-        m.span(&m, 0, n);
+        lyc_map_elements(&m, 0, n);
         lyc_walk_on(&w, n);
         i += n;
     }
@@ -112,7 +112,7 @@ static void run_tiles(const task *t, int64_t first, int64_t last)
         m.out = lyc_at_mutable(t->map.out, m.out_dtype, i);
         m.x = t->dense[0] ? lyc_at(t->map.x, m.x_dtype, i) : x;
         m.y = t->dense[1] ? lyc_at(t->map.y, m.y_dtype, i) : y;
-        m.span(&m, 0, count);
+        lyc_map_elements(&m, 0, count);
     }
 }
 
@@ -154,8 +154,6 @@ static lyc_status run(const lyc_call *call)
     for (int k = 0; k < 2; k++) {
         t.dense[k] = lyc_shape_elements(&p->in[k].shape) == t.map.count;
     }
-    const int64_t row_bytes = t.axes.extent[0] * lyc_bytes_of(t.map.out_dtype);
-    t.map.stream = t.map.stream && (t.axes.rank == 1 || row_bytes % 64 == 0); /* rows begin at whole vectors */
     lyc_parallel_chunks(lyc_ceil_div(t.map.count, LYC_MAP_CHUNK), 1e-3 * entry->picoseconds * (double)t.map.count,
                         chunks, &t);
     return LYC_OK;

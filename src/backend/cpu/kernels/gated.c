@@ -112,7 +112,7 @@ static void chunks(void *context, int64_t first, int64_t last, int thread)
             m.y = lyc_at(m.x, m.x_dtype, c);
             m.out = lyc_at_mutable(t->map.out, m.out_dtype, r * c);
         }
-        m.span(&m, 0, c);
+        lyc_map_elements(&m, 0, c);
     }
     lyc_vstream_end();
 }
@@ -142,8 +142,9 @@ static lyc_status run(const lyc_call *call)
     t.rows = lyc_max(1, LYC_MAP_CHUNK / t.channels);
     if (!t.backward) {
         t.map.y_dtype = t.map.x_dtype;
+        t.map.y_step = 1;
     }
-    t.map.stream = t.map.stream && !t.backward && t.channels * lyc_bytes_of(t.map.out_dtype) % 64 == 0;
+    t.map.stream = t.map.stream && !t.backward; /* two places at a time do not fit into its buffer */
     lyc_parallel_chunks(lyc_ceil_div(t.rows_count, t.rows),
                         1e-3 * entry->picoseconds * (double)(t.rows_count * t.channels), chunks, &t);
     return LYC_OK;

@@ -10,6 +10,7 @@
 #define LYC_BACKEND_CPU_KERNELS_KERNEL_H
 
 #include "backend/cpu/kernels/simd.h"
+#include "base/cpu.h"
 #include "base/thread.h"
 #include "graph/backend.h"
 
@@ -75,6 +76,21 @@ static inline float lyc_load_one(lyc_dtype dtype, const void *p)
     return x;
 }
 
+/* n elements, 0 <= n <= LYC_LANES: as a whole vector where there is one. */
+LYC_SIMD_INLINE lyc_vf lyc_vload_some(lyc_dtype dtype, const void *base, int64_t index, int n)
+{
+    return n == LYC_LANES ? lyc_vload_as(dtype, base, index) : lyc_vload_as_n(dtype, base, index, n);
+}
+
+LYC_SIMD_INLINE void lyc_vstore_some(lyc_dtype dtype, void *base, int64_t index, lyc_vf v, int n)
+{
+    if (n == LYC_LANES) {
+        lyc_vstore_as(dtype, base, index, v);
+    } else {
+        lyc_vstore_as_n(dtype, base, index, v, n);
+    }
+}
+
 static inline int64_t lyc_ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
@@ -88,6 +104,32 @@ static inline int64_t lyc_min(int64_t a, int64_t b)
 static inline int64_t lyc_max(int64_t a, int64_t b)
 {
     return a > b ? a : b;
+}
+
+/* Results of so many bytes do not fit into the cache and are written past it: a store into it would read the line
+ * first. */
+static inline bool lyc_streams(int64_t bytes)
+{
+    return (size_t)bytes > lyc_cpu_cache_bytes(3);
+}
+
+/* Copies past the cache, whole lines of the destination at least; lyc_vstream_end before other threads read them. */
+static inline void lyc_stream(void *dst, const void *src, size_t bytes)
+{
+    char *to = dst;
+    const char *from = src;
+    size_t head = (64 - (uintptr_t)dst % 64) % 64;
+    head = head < bytes ? head : bytes;
+    memcpy(to, from, head);
+    size_t i = head;
+    for (; i + 64 <= bytes; i += 64) {
+        for (size_t k = 0; k < 64; k += sizeof(lyc_vf)) {
+            lyc_vf v;
+            memcpy(&v, from + i + k, sizeof v);
+            lyc_vstream(to + i + k, v);
+        }
+    }
+    memcpy(to + i, from + i, bytes - i);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* map.h - a function of one or two values, element by element over dense arrays of the same length
  *
  * The function works on vectors of f32; loads and stores convert. lyc_map_each inlines it into loops for f32 alone, for
- * bf16 alone, and for any mixture; the last one also writes past the cache when the result is larger than it. A kernel
+ * bf16 alone, and for any mixture. A kernel
  * is a function, a span with the loops, and a line in the table of its file:
  *
  *     static lyc_vf silu(lyc_map_point p)                                       { return p.x * lyc_vsigmoid(p.x); }
@@ -17,7 +17,6 @@
 #define LYC_BACKEND_CPU_KERNELS_MAP_H
 
 #include "backend/cpu/kernels/kernel.h"
-#include "base/cpu.h"
 
 typedef struct lyc_map_point {
     lyc_vf x;
@@ -50,12 +49,11 @@ typedef struct lyc_map_entry {
     int picoseconds; /* of one element in the cache on one core: decides whether threads are worth it */
 } lyc_map_entry;
 
-enum { LYC_MAP_CHUNK = 4096 };
+enum { LYC_MAP_CHUNK = 4096, LYC_MAP_BUFFER = 512 };
 
 /* What a loop may take for constant where it is inlined. Arguments whose step is 0 are one element. */
 typedef struct lyc_map_kind {
     lyc_dtype out, x, y;
-    bool stream;
     int inputs;
     int x_step, y_step;
 } lyc_map_kind;
@@ -77,11 +75,7 @@ LYC_SIMD_INLINE void lyc_map_loop(lyc_map_function f, lyc_map_kind kind, const l
         if (kind.inputs > 1 && kind.y_step != 0) {
             p.y = lyc_vload_as(kind.y, m->y, i);
         }
-        if (kind.stream) {
-            lyc_vstream_as(kind.out, m->out, i, f(p));
-        } else {
-            lyc_vstore_as(kind.out, m->out, i, f(p));
-        }
+        lyc_vstore_as(kind.out, m->out, i, f(p));
     }
     if (i < last) {
         const int n = (int)(last - i);
@@ -101,14 +95,14 @@ LYC_SIMD_INLINE void lyc_map_steps(lyc_map_function f, int inputs, int x_step, i
 {
     const bool same = m->x_dtype == m->out_dtype && (inputs < 2 || m->y_dtype == m->out_dtype);
     lyc_map_kind kind = {.inputs = inputs, .x_step = x_step, .y_step = y_step};
-    if (same && !m->stream && m->out_dtype == LYC_F32) {
+    if (same && m->out_dtype == LYC_F32) {
         kind.out = kind.x = kind.y = LYC_F32;
         lyc_map_loop(f, kind, m, first, last);
-    } else if (same && !m->stream && m->out_dtype == LYC_BF16) {
+    } else if (same && m->out_dtype == LYC_BF16) {
         kind.out = kind.x = kind.y = LYC_BF16;
         lyc_map_loop(f, kind, m, first, last);
     } else {
-        kind.out = m->out_dtype, kind.x = m->x_dtype, kind.y = m->y_dtype, kind.stream = m->stream;
+        kind.out = m->out_dtype, kind.x = m->x_dtype, kind.y = m->y_dtype;
         lyc_map_loop(f, kind, m, first, last);
     }
 }
@@ -118,17 +112,30 @@ LYC_SIMD_INLINE void lyc_map_each(lyc_map_function f, int inputs, const lyc_map 
     lyc_map_steps(f, inputs, 1, 1, m, first, last);
 }
 
-/* Results that do not fit into the cache are written past it: a store into it would read the line first. */
-static inline bool lyc_streams(const void *out, const void *x, const void *y, int64_t bytes)
+/* The span, by way of a buffer where the result goes past the cache. */
+static inline void lyc_map_elements(const lyc_map *m, int64_t first, int64_t last)
 {
-    return out != x && out != y && (uintptr_t)out % 64 == 0 && (size_t)bytes > lyc_cpu_cache_bytes(3);
+    _Alignas(64) float buffer[LYC_MAP_BUFFER];
+    if (!m->stream) {
+        m->span(m, first, last);
+        return;
+    }
+    lyc_map part = *m;
+    part.out = buffer;
+    for (int64_t i = first; i < last; i += LYC_MAP_BUFFER) {
+        const int64_t n = lyc_min(LYC_MAP_BUFFER, last - i);
+        part.x = lyc_at(m->x, m->x_dtype, i * m->x_step);
+        part.y = lyc_at(m->y, m->y_dtype, i * m->y_step);
+        m->span(&part, 0, n);
+        lyc_stream(lyc_at_mutable(m->out, m->out_dtype, i), buffer, (size_t)(n * lyc_bytes_of(m->out_dtype)));
+    }
 }
 
 static inline void lyc_map_chunks(void *context, int64_t first, int64_t last, int thread)
 {
     const lyc_map *m = context;
     (void)thread;
-    m->span(m, first * LYC_MAP_CHUNK, lyc_min(last * LYC_MAP_CHUNK, m->count));
+    lyc_map_elements(m, first * LYC_MAP_CHUNK, lyc_min(last * LYC_MAP_CHUNK, m->count));
     lyc_vstream_end();
 }
 
@@ -137,7 +144,7 @@ static inline lyc_map lyc_map_of(const lyc_call *call, const lyc_map_entry *entr
 {
     const lyc_problem *p = call->problem;
     const bool two = p->n_inputs > 1;
-    lyc_map m = {.span = entry->span,
+    lyc_map m = {.span = entry != NULL ? entry->span : NULL,
                  .attr = p->attr,
                  .out = call->out[0],
                  .x = call->in[0],
@@ -145,9 +152,18 @@ static inline lyc_map lyc_map_of(const lyc_call *call, const lyc_map_entry *entr
                  .out_dtype = p->out[0].dtype,
                  .x_dtype = p->in[0].dtype,
                  .y_dtype = two ? p->in[1].dtype : LYC_F32,
+                 .x_step = 1,
+                 .y_step = two,
                  .count = lyc_shape_elements(&p->out[0].shape)};
-    m.stream = lyc_streams(m.out, m.x, m.y, m.count * lyc_bytes_of(m.out_dtype));
+    m.stream = m.out != m.x && m.out != m.y && lyc_streams(m.count * lyc_bytes_of(m.out_dtype));
     return m;
+}
+
+/* The arrays of `whole` from element `index` of out and x on; y stays. */
+static inline void lyc_map_at(lyc_map *m, const lyc_map *whole, int64_t index)
+{
+    m->out = lyc_at_mutable(whole->out, whole->out_dtype, index);
+    m->x = lyc_at(whole->x, whole->x_dtype, index);
 }
 
 /* For dense arguments of one length. */

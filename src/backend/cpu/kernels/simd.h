@@ -491,35 +491,19 @@ LYC_SIMD_INLINE void lyc_vstore_as_n(lyc_dtype dtype, void *base, int64_t index,
     }
 }
 
-/* The same past the cache, to addresses that are multiples of the vector's size; lyc_vstream_end before other threads
- * read them. */
-LYC_SIMD_INLINE void lyc_vstream_as(lyc_dtype dtype, void *base, int64_t index, lyc_vf v)
+/* ---- past the cache ---- */
+
+/* p is a multiple of the vector's size. lyc_vstream_end before other threads read what was stored. */
+LYC_SIMD_INLINE void lyc_vstream(void *p, lyc_vf v)
 {
-    if (dtype == LYC_F32) {
-        float *p = (float *)base + index;
 #if defined(LYC_SIMD_AVX512)
-        _mm512_stream_ps(p, (__m512)v);
+    _mm512_stream_ps(p, (__m512)v);
 #elif defined(LYC_SIMD_AVX2)
-        _mm256_stream_ps(p, (__m256)v);
+    _mm256_stream_ps(p, (__m256)v);
 #elif defined(LYC_SIMD_SSE2)
-        _mm_stream_ps(p, (__m128)v);
+    _mm_stream_ps(p, (__m128)v);
 #else
-        lyc_vstore(p, v);
-#endif
-        return;
-    }
-    const lyc_vh half = dtype == LYC_BF16 ? lyc_vto_bf16(v) : lyc_vto_f16(v);
-    uint16_t *p = (uint16_t *)base + index;
-#if defined(LYC_SIMD_AVX512)
-    _mm256_stream_si256((__m256i *)(void *)p, (__m256i)half);
-#elif defined(LYC_SIMD_AVX2)
-    _mm_stream_si128((__m128i *)(void *)p, (__m128i)half);
-#elif defined(LYC_SIMD_SSE2)
-    int64_t bits;
-    memcpy(&bits, &half, sizeof bits);
-    _mm_stream_si64((long long *)(void *)p, bits);
-#else
-    lyc_vhstore(p, half);
+    memcpy(p, &v, sizeof v);
 #endif
 }
 
