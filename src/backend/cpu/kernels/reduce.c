@@ -154,12 +154,11 @@ static double sum_piece(const task *t, int64_t first, int64_t n)
     return (double)(t->squares ? lyc_row_sum(square, &r, n) : lyc_row_sum(element, &r, n));
 }
 
-/* Chunk c of result k. */
-static double sum_chunk(const task *t, int64_t k, int64_t c)
+/* Chunk c of the result whose first element is at kept_at. */
+static double sum_chunk(const task *t, int64_t kept_at, int64_t c)
 {
     const int64_t first = c * t->chunk;
     const int64_t last = lyc_min(first + t->chunk, t->summed_count * t->pieces);
-    const int64_t kept_at = lyc_walk_from(&t->kept, k).at[0];
     lyc_walk w = lyc_walk_from(&t->summed, first / t->pieces);
     double sum = 0.0;
     for (int64_t r = first; r < last; r++) {
@@ -176,8 +175,13 @@ static void sum_runs(void *context, int64_t first, int64_t last, int thread)
 {
     const task *t = context;
     (void)thread;
+    lyc_walk kept = lyc_walk_from(&t->kept, first / t->chunks);
     for (int64_t i = first; i < last; i++) {
-        const double sum = sum_chunk(t, i / t->chunks, i % t->chunks);
+        const int64_t c = i % t->chunks;
+        const double sum = sum_chunk(t, kept.at[0], c);
+        if (c == t->chunks - 1) {
+            lyc_walk_on(&kept, 1);
+        }
         if (t->chunks == 1) {
             store_results(t, i, &(float){(float)sum}, 1);
         } else {
