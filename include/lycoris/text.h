@@ -31,8 +31,8 @@ LYC_API size_t lyc_text_markup(char *out, size_t size, const char *text, size_t 
 /* Room for a number and its NUL. */
 enum { LYC_NUMBER = 32 };
 
-/* The shortest text, as %g writes it, that reads back as the same value; "inf", "-inf", "nan". The same in every locale.
- * Returns out. */
+/* The shortest text, as %g writes it, that reads back as the same value; "inf", "-inf", "nan". The same in every
+ * locale. Returns out. */
 LYC_API const char *lyc_number_format(char out[LYC_NUMBER], double value);
 
 #ifdef __cplusplus
