@@ -4,6 +4,7 @@
  */
 #include "base/hashmap.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -129,6 +130,7 @@ static bool make_room(lyc_hashmap *map)
     lyc_free(map->slots);
     map->slots = slots;
     map->slot_count = slot_count;
+    assert(map->count == 0 || map->entries != NULL);
     for (size_t i = 0; i < map->count; i++) {
         slots[find_slot(map, map->entries[i].key, map->entries[i].hash)] = (uint32_t)i + 1;
     }

@@ -226,7 +226,7 @@ static lyc_status lower_node(lyc_program *p, const lyc_node *n, const bool *need
     }
     lyc_slot *out = p->slots[step->out[0]];
     const lyc_slot *in = n->n_inputs > 0 ? p->slots[step->in[0]] : NULL;
-    if (offset >= 0 && in->kind == LYC_SLOT_ARENA && in->dtype == out->dtype && !out->kept) {
+    if (in != NULL && offset >= 0 && in->kind == LYC_SLOT_ARENA && in->dtype == out->dtype && !out->kept) {
         step->view = true;
         out->view_of = in->id;
         out->view_offset = (size_t)offset * (size_t)lyc_dtype_bits(out->dtype) / 8;

@@ -394,7 +394,7 @@ static void run_case(trial *t, char *text)
         v = lyc_problem_text_build(g, &t->parsed, operand, NULL);
         lyc_graph_status(g, &err);
     }
-    if (!lyc_value_failed(v)) {
+    if (v != NULL && !lyc_value_failed(v)) {
         t->node = v->node;
         run(t, sections != NULL ? sections : "", message);
     } else if (message == NULL || strcmp(err.message, message) != 0) {

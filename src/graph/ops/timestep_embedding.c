@@ -39,9 +39,10 @@ static lyc_status infer(const lyc_node *n, lyc_value_info *out, lyc_error *err)
     if (attr->dim < 2) {
         return lyc_fail(err, LYC_E_SHAPE, "dim is %d, expected 2 at least", attr->dim);
     }
-    if (!(attr->freq_shift < (float)(attr->dim / 2))) {
+    const int half = attr->dim / 2;
+    if (!(attr->freq_shift < (float)half)) {
         return lyc_fail(err, LYC_E_ARGUMENT, "freq_shift is %g, expected less than half of dim, %d",
-                        (double)attr->freq_shift, attr->dim / 2);
+                        (double)attr->freq_shift, half);
     }
     out[0].type = LYC_FLOAT;
     out[0].shape = LYC_SHAPE(n->inputs[0]->shape.dims[0], attr->dim);

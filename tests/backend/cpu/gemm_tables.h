@@ -35,7 +35,7 @@ static inline const lyc_gemm_isa *const *tables(void)
         [LYC_ISA_AVX512] = &lyc_gemm_isa_avx512,
         [LYC_ISA_AVX512BF16] = &lyc_gemm_isa_avx512bf16,
     };
-    for (lyc_isa isa = LYC_ISA_AVX2; isa <= lyc_cpu_isa(); isa++) {
+    for (lyc_isa isa = LYC_ISA_AVX2; isa <= lyc_cpu_isa() && isa < LYC_ISA_COUNT; isa++) {
         list[n++] = by_isa[isa];
     }
 #endif
