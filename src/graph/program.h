@@ -64,7 +64,7 @@ struct lyc_step {
     const lyc_kernel *kernel;
     void *state;
     size_t workspace_bytes;
-    double seconds; /* a rough guess of what running it once more would cost */
+    double seconds;                     /* a rough guess of what running it once more would cost */
     const void *packed[LYC_MAX_INPUTS]; /* the form of a frozen operand */
 
     size_t workspace_offset; /* in the arena */

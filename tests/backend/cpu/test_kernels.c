@@ -1,10 +1,10 @@
 /* test_kernels.c - every fast kernel against the reference kernel, on every instruction set that this processor has
  *
- * Lines of tests/graph/ops.txt and tests/backend/cpu/shapes.txt, forward and gradients, in f32 and in bf16, with operands
- * trainable and frozen (marked with an asterisk). The reference computes in double from the same stored numbers and
- * rounds its results once. Tolerances: f32 2e-5 of the result's root mean square and 2e-5 of the element (sums of a few
- * thousand products in another order); bf16 two units in the last place (2^-7) of each, since intermediate results may
- * be rounded to bf16 once more.
+ * Lines of tests/graph/ops.txt and tests/backend/cpu/shapes.txt, forward and gradients, in f32 and in bf16, with
+ * operands trainable and frozen (marked with an asterisk). The reference computes in double from the same stored
+ * numbers and rounds its results once. Tolerances: f32 2e-5 of the result's root mean square and 2e-5 of the element
+ * (sums of a few thousand products in another order); bf16 two units in the last place (2^-7) of each, since
+ * intermediate results may be rounded to bf16 once more.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

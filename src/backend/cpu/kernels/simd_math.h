@@ -12,7 +12,7 @@
 #include "backend/cpu/kernels/simd.h"
 
 #define LYC_LOG2_E 1.44269504088896341f
-#define LYC_LN_2 0.693147180559945309f
+#define LYC_LN_2   0.693147180559945309f
 
 /* e^x over the whole range, results below the smallest normal number included.
  * x = n ln 2 + r with |r| <= ln 2 / 2; e^r = 1 + r + r² q(r) with a relative error of 3.1e-9 before rounding. */
@@ -37,7 +37,8 @@ LYC_SIMD_INLINE lyc_vf lyc_vexp(lyc_vf x)
 }
 
 /* 2^x for x <= 128, for softmax, whose arguments are not above zero; zero below -126.5.
- * x = n + r with |r| <= 1/2; the polynomial for 2^r has a relative error of 1.5e-7 before rounding, and is 1 at zero. */
+ * x = n + r with |r| <= 1/2; the polynomial for 2^r has a relative error of 1.5e-7 before rounding, and is 1 at zero.
+ */
 LYC_SIMD_INLINE lyc_vf lyc_vexp2_down(lyc_vf x)
 {
     const float round_magic = 0x1.8p23f + 127.0f; /* leaves n + 127, the exponent's bits */
