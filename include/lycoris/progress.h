@@ -41,6 +41,7 @@ typedef enum lyc_progress_style {
  *
  *     steps:  12%|█▏        | 120/1000 [00:41<05:01, 2.92it/s, avr_loss=0.091]
  *     120it [00:41, 2.92it/s]                                                    without a total
+ *     hashing:  38%|███▊      | 1.52G/4.00G [00:01<00:02, 1.55GB/s]              unit "B": powers of 1000
  *
  * At most `columns` characters wide: the bar takes what is left (at least one), then the end is cut; 0 means no limit
  * and a bar of ten. Writes at most size bytes with the NUL; returns the length written. */

@@ -111,13 +111,37 @@ static void time_text(char text[24], double seconds)
     }
 }
 
-/* "2.92it/s", or "3.40s/it" below one a second. */
+/* Bytes are many: they are shown as tqdm does with unit_scale, three digits and a power of 1000. */
+static bool is_scaled(const char *unit)
+{
+    return strcmp(unit, "B") == 0;
+}
+
+/* "120"; "639M" of bytes. */
+static void count_text(char text[24], double count, const char *unit)
+{
+    static const char powers[] = "\0kMGTPE";
+    size_t power = 0;
+    while (is_scaled(unit) && count >= 999.5 && power + 2 < sizeof powers) {
+        count /= 1000;
+        power++;
+    }
+    const int decimals = power == 0 || count >= 99.95 ? 0 : count >= 9.995 ? 1 : 2;
+    const char letter[] = {powers[power], '\0'};
+    snprintf(text, 24, "%.*f%s", decimals, count, letter);
+}
+
+/* "2.92it/s", or "3.40s/it" below one a second; "639MB/s". */
 static void rate_text(char *text, size_t size, double rate, const char *unit)
 {
+    char count[24];
     if (!(rate > 0.0)) {
         snprintf(text, size, "?%s/s", unit);
     } else if (rate < 1.0) {
         snprintf(text, size, "%.2fs/%s", 1.0 / rate, unit);
+    } else if (is_scaled(unit)) {
+        count_text(count, rate, unit);
+        snprintf(text, size, "%s%s/s", count, unit);
     } else {
         snprintf(text, size, "%.2f%s/s", rate, unit);
     }
@@ -146,17 +170,20 @@ static void write_bar(lyc_strbuf *line, double part, size_t width, lyc_progress_
 
 static void write_end(lyc_strbuf *line, const lyc_progress_report *report)
 {
+    char count[24];
     char elapsed[24];
     char rate[64];
     time_text(elapsed, report->elapsed_s);
     rate_text(rate, sizeof rate, report->rate, report->unit);
+    count_text(count, (double)report->count, report->unit);
     if (report->total > 0) {
+        char total[24];
         char remaining[24];
+        count_text(total, (double)report->total, report->unit);
         time_text(remaining, report->remaining_s);
-        lyc_strbuf_format(line, "| %" PRId64 "/%" PRId64 " [%s<%s, %s", report->count, report->total, elapsed,
-                          remaining, rate);
+        lyc_strbuf_format(line, "| %s/%s [%s<%s, %s", count, total, elapsed, remaining, rate);
     } else {
-        lyc_strbuf_format(line, "%" PRId64 "%s [%s, %s", report->count, report->unit, elapsed, rate);
+        lyc_strbuf_format(line, "%s%s [%s, %s", count, report->unit, elapsed, rate);
     }
     if (report->postfix[0] != '\0') {
         lyc_strbuf_append(line, ", ");

@@ -42,6 +42,10 @@ static const struct {
     {{"", "it", 5, 10, 1.0, 5.0, 1.0, "", false}, 20, LYC_PROGRESS_UNICODE, " 50%|▌| 5/10 [00:01<"},
     {{"é\x1b", "it", 5, 10, 1.0, 5.0, 1.0, "\xff", false}, 0, LYC_PROGRESS_UNICODE,
      "é\\x1b:  50%|█████     | 5/10 [00:01<00:01, 5.00it/s, \\xff]"},
+    {{"hashing", "B", 1520000000, 4000000000, 1.0, 1.55e9, 1.6, "", false}, 0, LYC_PROGRESS_ASCII,
+     "hashing:  38%|###       | 1.52G/4.00G [00:01<00:01, 1.55GB/s]"},
+    {{"", "B", 999, 0, 1.0, 12345.0, -1.0, "", false}, 0, LYC_PROGRESS_ASCII, "999B [00:01, 12.3kB/s]"},
+    {{"", "B", 999999, 0, 1.0, 0.5, -1.0, "", false}, 0, LYC_PROGRESS_ASCII, "1.00MB [00:01, 2.00s/B]"},
 };
 /* clang-format on */
 
