@@ -7,9 +7,9 @@
  */
 #include "base/memory_limit.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* NULL when there is none. */
@@ -22,14 +22,28 @@ static FILE *open_file(const char *folder, const char *name)
     return fopen(path, "re");
 }
 
-/* The number on the file's first line; false when there is no file or no number ("max"). */
+/* The number at the start of a text; false when there is none ("max"). */
+static bool parse_number(uint64_t *value, const char *text)
+{
+    char *end;
+    const char *digits = text + strspn(text, " ");
+    const unsigned long long read = strtoull(digits, &end, 10);
+    if (end == digits || *digits == '-') {
+        return false;
+    }
+    *value = read;
+    return true;
+}
+
+/* The number on the file's first line; false when there is no file or no number. */
 static bool read_number(uint64_t *value, const char *folder, const char *name)
 {
     FILE *file = open_file(folder, name);
     if (file == NULL) {
         return false;
     }
-    const bool found = fscanf(file, "%" SCNu64, value) == 1;
+    char line[64];
+    const bool found = fgets(line, sizeof line, file) != NULL && parse_number(value, line);
     fclose(file);
     return found;
 }
@@ -43,9 +57,13 @@ static void read_meminfo(uint64_t *total, uint64_t *available, const char *root)
     char line[128];
     uint64_t kib;
     while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "MemTotal: %" SCNu64, &kib) == 1) {
+        const char *colon = strchr(line, ':');
+        if (colon == NULL || !parse_number(&kib, colon + 1)) {
+            continue;
+        }
+        if (strncmp(line, "MemTotal:", 9) == 0) {
             *total = kib << 10;
-        } else if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1) {
+        } else if (strncmp(line, "MemAvailable:", 13) == 0) {
             *available = kib << 10;
         }
     }

@@ -2,7 +2,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#define _GNU_SOURCE
 #include "base/memory_limit.h"
 
 #include <setjmp.h>
@@ -10,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "support/folder.h"
 
 static const char meminfo[] = "MemTotal:        4096 kB\nMemFree:  12 kB\nMemAvailable:    3072 kB\nBuffers: 1 kB\n";
 
@@ -37,28 +36,21 @@ static void put(const char *root, const char *name, const char *content)
     assert_int_equal(fclose(file), 0);
 }
 
-static void remove_tree(const char *root)
-{
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    assert_int_equal(system(command), 0);
-}
-
 typedef struct system_file {
     const char *name, *content;
 } system_file;
 
 static void expect(uint64_t total, uint64_t available, const system_file *files)
 {
-    char root[] = "/tmp/lycoris-test-XXXXXX";
+    test_folder root;
     uint64_t got_total = 1;
     uint64_t got_available = 1;
-    assert_non_null(mkdtemp(root));
+    test_folder_make(&root);
     for (; files->name != NULL; files++) {
-        put(root, files->name, files->content);
+        put(root.path, files->name, files->content);
     }
-    lyc_memory_limits_of(&got_total, &got_available, root);
-    remove_tree(root);
+    lyc_memory_limits_of(&got_total, &got_available, root.path);
+    test_folder_remove(&root);
     assert_int_equal(got_total, total);
     assert_int_equal(got_available, available);
 }
