@@ -138,6 +138,19 @@ void lyc_torch_random_normal_f32(lyc_torch_random *r, float *out, size_t n)
     }
 }
 
+void lyc_torch_random_normal_half(lyc_torch_random *r, float *out, size_t n)
+{
+    const size_t whole_blocks = n - n % NORMAL_BLOCK;
+    if (n < NORMAL_BLOCK) {
+        lyc_torch_random_normal_f32(r, out, n);
+        return;
+    }
+    lyc_torch_random_normal_f32(r, out, whole_blocks);
+    if (whole_blocks < n) {
+        lyc_torch_random_normal_f32(r, out + n - NORMAL_BLOCK, NORMAL_BLOCK);
+    }
+}
+
 void lyc_torch_random_normal_f64(lyc_torch_random *r, double *out, size_t n)
 {
     if (n < NORMAL_BLOCK) {

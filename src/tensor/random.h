@@ -34,6 +34,10 @@ void lyc_torch_random_uniform_f64(lyc_torch_random *r, double *out, size_t n);
 void lyc_torch_random_normal_f32(lyc_torch_random *r, float *out, size_t n);
 void lyc_torch_random_normal_f64(lyc_torch_random *r, double *out, size_t n);
 
+/* torch.randn of n numbers of float16 or bfloat16, before they are rounded. The tail is drawn instead of the numbers of
+ * f32 there, not behind them: the numbers agree with those of f32 up to the last 16, and the stream goes on elsewhere. */
+void lyc_torch_random_normal_half(lyc_torch_random *r, float *out, size_t n);
+
 /* torch.randint(low, high): low < high. */
 void lyc_torch_random_integers(lyc_torch_random *r, int64_t *out, size_t n, int64_t low, int64_t high);
 
