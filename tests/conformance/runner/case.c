@@ -1,0 +1,84 @@
+/* case.c - a case of a cases.json: its members, its tolerance, its tensors
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "case.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static double number_member(const json_t *json, const char *name)
+{
+    const json_t *value = json_object_get(json, name);
+    return json_is_number(value) ? json_number_value(value) : 0;
+}
+
+/* The member "case", else the file's name without its ending, else the number. */
+static void set_name(lyc_case *c, size_t index)
+{
+    const char *named = lyc_case_text(c, "case");
+    const char *file = lyc_case_text(c, "file");
+    if (named != NULL) {
+        snprintf(c->name, sizeof c->name, "%s", named);
+    } else if (file != NULL) {
+        const char *dot = strrchr(file, '.');
+        const int length = dot != NULL && dot > file ? (int)(dot - file) : (int)strlen(file);
+        snprintf(c->name, sizeof c->name, "%.*s", length, file);
+    } else {
+        snprintf(c->name, sizeof c->name, "%zu", index);
+    }
+}
+
+void lyc_case_init(lyc_case *c, const char *folder, const json_t *document, size_t index)
+{
+    const char *slash = strrchr(folder, '/');
+    const json_t *json = json_array_get(json_object_get(document, "cases"), index);
+    *c = (lyc_case){
+        .folder = folder,
+        .folder_name = slash != NULL ? slash + 1 : folder,
+        .json = json,
+        .document = document,
+        .absolute_tolerance = number_member(json, "absolute_tolerance"),
+        .relative_tolerance = number_member(json, "relative_tolerance"),
+    };
+    set_name(c, index);
+}
+
+void lyc_case_clear(lyc_case *c)
+{
+    lyc_safetensors_close(c->file);
+    c->file = NULL;
+}
+
+const char *lyc_case_text(const lyc_case *c, const char *name)
+{
+    return json_string_value(json_object_get(c->json, name));
+}
+
+bool lyc_case_has(const lyc_case *c, const char *name)
+{
+    return json_object_get(c->json, name) != NULL;
+}
+
+lyc_status lyc_case_path(char *path, size_t size, const lyc_case *c, const char *file, lyc_error *err)
+{
+    if ((size_t)snprintf(path, size, "%s/%s", c->folder, file) >= size) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "the path of %s is too long", file);
+    }
+    return LYC_OK;
+}
+
+lyc_status lyc_case_open(const lyc_safetensors **file, lyc_case *c, lyc_error *err)
+{
+    char path[4096];
+    const char *name = lyc_case_text(c, "file");
+    if (name == NULL) {
+        return lyc_fail(err, LYC_E_FORMAT, "the case has no member \"file\"");
+    }
+    if (c->file == NULL) {
+        LYC_TRY(lyc_case_path(path, sizeof path, c, name, err));
+        LYC_TRY(lyc_safetensors_open(&c->file, path, NULL, err));
+    }
+    *file = c->file;
+    return LYC_OK;
+}
