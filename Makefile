@@ -25,7 +25,7 @@ check: ## run every test, as released and under sanitizers
 	@sh scripts/check.sh
 
 demo: all ## show the program at work on a shipped file
-	@build/release/lycoris doctor
+	@build/release/lycoris inspect --meta --stats --key '*attn1_to_q*' examples/adapter/adapter.safetensors
 
 conformance: ## DIR=folder KIND=k: run the cases of cases.json files below a folder
 	@sh scripts/deps.sh build

@@ -28,7 +28,8 @@ typedef struct lyc_cli {
     bool out_colour;
     bool err_colour;
     int out_width; /* columns to fill; 80 when standard output is not a terminal */
-    char hint[256];
+    char hint[512];
+    bool reported; /* the error was printed: not again at the end */
 
     /* What is on standard error (progress.c). */
     struct {

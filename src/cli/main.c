@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     }
     lyc_log_set_sink(NULL, NULL);
     lyc_cli_clear_bar(&cli);
-    if (status != LYC_OK) {
+    if (status != LYC_OK && !cli.reported) {
         lyc_cli_report(&cli, &err);
     }
     return lyc_exit_code(status);

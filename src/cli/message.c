@@ -64,6 +64,8 @@ void lyc_cli_report(lyc_cli *cli, const lyc_error *err)
             lyc_cli_hint(cli, "`lycoris help` lists the commands");
         }
     }
+    cli->reported = true;
+    lyc_cli_clear_bar(cli);
     lyc_cli_print_origin(cli, LYC_STYLE_RED);
     fprintf(stderr, "%s\n", err->message);
     if (cli->hint[0] != '\0') {

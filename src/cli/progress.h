@@ -15,7 +15,7 @@
  * worth knowing with --verbose, and to the categories that LYCORIS_LOG names. cli must outlive the library's use. */
 void lyc_cli_listen(lyc_cli *cli, int form);
 
-/* The sink for everything in the library that takes long; its context is the lyc_cli. */
-void lyc_cli_show_progress(void *cli, const lyc_progress_report *report);
+/* The sink for everything in the library that takes long; context is the lyc_cli. */
+void lyc_cli_show_progress(void *context, const lyc_progress_report *report);
 
 #endif

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "lycoris/file.h"
+
 enum { EXIT_INTERRUPTED = 130 };
 
 static volatile sig_atomic_t requests;
@@ -17,6 +19,7 @@ static void on_signal(int number)
     (void)number;
     requests = requests + 1;
     if (requests > 1) {
+        lyc_file_remove_temporaries();
         _exit(EXIT_INTERRUPTED);
     }
 }

@@ -15,14 +15,15 @@
 int main(int argc, char **argv)
 {
     json_error_t error;
-    json_t *root = json_loadf(stdin, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = json_loadf(stdin, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (root == NULL) {
         fprintf(stderr, "json_check: line %d: %s\n", error.line, error.text);
         return 1;
     }
     const json_t *value = root;
     for (int i = 1; i < argc && value != NULL; i++) {
-        value = json_is_array(value) ? json_array_get(value, (size_t)atoi(argv[i])) : json_object_get(value, argv[i]);
+        value =
+            json_is_array(value) ? json_array_get(value, strtoul(argv[i], NULL, 10)) : json_object_get(value, argv[i]);
     }
     int status = 0;
     if (value == NULL || json_dumpf(value, stdout, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII) != 0) {

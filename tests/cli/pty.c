@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     int option;
     while ((option = getopt(argc, argv, "+c:i:")) != -1) {
         if (option == 'c') {
-            size.ws_col = (unsigned short)atoi(optarg);
+            size.ws_col = (unsigned short)strtoul(optarg, NULL, 10);
         } else if (option == 'i' && count < MAX_INTERRUPTS) {
             texts[count++] = optarg;
         } else {

@@ -1,0 +1,2 @@
+ln -s "$src/tests/conformance/damaged" damaged; ln -s "$src/examples" examples
+lycoris inspect --quiet --lenient damaged/data_too_long.safetensors

@@ -1,0 +1,1 @@
+lycoris inspect nothing.safetensors
