@@ -36,11 +36,13 @@ static float fma_generic(int64_t iterations)
     vector sum[CHAINS] = {{0}};
     const vector a = {0.5f, 0.5f, 0.5f, 0.5f};
     for (int64_t i = 0; i < iterations; i++) {
+#pragma GCC unroll 12 /* or the sums would live in memory */
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = sum[c] * a + a;
             __asm__ volatile("" : "+x"(sum[c]));
         }
     }
+#pragma GCC unroll 12
     for (int c = 1; c < CHAINS; c++) {
         sum[0] += sum[c];
     }
@@ -52,15 +54,18 @@ __attribute__((target("avx2,fma"))) static float fma_avx2(int64_t iterations)
 {
     __m256 sum[CHAINS];
     const __m256 a = _mm256_set1_ps(0.5f);
+#pragma GCC unroll 12
     for (int c = 0; c < CHAINS; c++) {
         sum[c] = a;
     }
     for (int64_t i = 0; i < iterations; i++) {
+#pragma GCC unroll 12 /* or the sums would live in memory */
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = _mm256_fmadd_ps(sum[c], a, a);
             __asm__ volatile("" : "+x"(sum[c]));
         }
     }
+#pragma GCC unroll 12
     for (int c = 1; c < CHAINS; c++) {
         sum[0] = _mm256_add_ps(sum[0], sum[c]);
     }
@@ -71,15 +76,18 @@ __attribute__((target("avx512f"))) static float fma_avx512(int64_t iterations)
 {
     __m512 sum[CHAINS];
     const __m512 a = _mm512_set1_ps(0.5f);
+#pragma GCC unroll 12
     for (int c = 0; c < CHAINS; c++) {
         sum[c] = a;
     }
     for (int64_t i = 0; i < iterations; i++) {
+#pragma GCC unroll 12 /* or the sums would live in memory */
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = _mm512_fmadd_ps(sum[c], a, a);
             __asm__ volatile("" : "+v"(sum[c]));
         }
     }
+#pragma GCC unroll 12
     for (int c = 1; c < CHAINS; c++) {
         sum[0] = _mm512_add_ps(sum[0], sum[c]);
     }
@@ -90,15 +98,18 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) static float dot
 {
     __m512 sum[CHAINS];
     const __m512bh a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.25f));
+#pragma GCC unroll 12
     for (int c = 0; c < CHAINS; c++) {
         sum[c] = _mm512_setzero_ps();
     }
     for (int64_t i = 0; i < iterations; i++) {
+#pragma GCC unroll 12 /* or the sums would live in memory */
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = _mm512_dpbf16_ps(sum[c], a, a);
             __asm__ volatile("" : "+v"(sum[c]));
         }
     }
+#pragma GCC unroll 12
     for (int c = 1; c < CHAINS; c++) {
         sum[0] = _mm512_add_ps(sum[0], sum[c]);
     }
