@@ -35,6 +35,7 @@ void lyc_graph_free(lyc_graph *g)
     lyc_free(g->nodes);
     lyc_free(g->values);
     lyc_free(g->gradients);
+    lyc_arena_clear(&g->constants);
     lyc_arena_clear(&g->arena);
     lyc_free(g);
 }

@@ -15,7 +15,7 @@ enum { LYC_MAX_LAYER_DEPTH = 32 };
 
 struct lyc_graph {
     lyc_arena arena;     /* nodes, values, names, attributes */
-    lyc_arena constants; /* numbers of lyc_graph_constant; goes over to the plans made from the graph */
+    lyc_arena constants; /* numbers of lyc_graph_constant */
     lyc_node **nodes;
     int n_nodes;
     int nodes_capacity;

@@ -95,32 +95,46 @@ static lyc_status arrange(lyc_plan *plan, lyc_error *err)
     return LYC_OK;
 }
 
-/* Offsets from buffers to slots and workspaces. */
-static void take_offsets(lyc_plan *plan, size_t *offsets)
-{
-    const lyc_liveness *l = &plan->liveness;
-    for (int i = 0; i < l->n_buffers; i++) {
-        if (l->buffers[i].root >= 0) {
-            offsets[l->buffers[i].root] = l->buffers[i].offset;
-        } else {
-            plan->program.steps[l->buffers[i].first]->workspace_offset = l->buffers[i].offset;
-        }
-    }
-}
-
-/* Where every arena slot lies. Views and results in place follow their source, which comes earlier in the order. */
-static void locate_slots(lyc_plan *plan, const size_t *offsets)
+/* Offsets from buffers to slots and workspaces. Views and results in place follow their source, which comes earlier in
+ * the order. */
+static lyc_status take_offsets(lyc_plan *plan, lyc_error *err)
 {
     lyc_program *p = &plan->program;
+    const lyc_liveness *l = &plan->liveness;
+    size_t *of_root = lyc_alloc_zero((size_t)p->n_slots + 1, sizeof *of_root);
+    if (of_root == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for a plan");
+    }
+    for (int i = 0; i < l->n_buffers; i++) {
+        if (l->buffers[i].root >= 0) {
+            of_root[l->buffers[i].root] = l->buffers[i].offset;
+        } else {
+            p->steps[l->buffers[i].first]->workspace_offset = l->buffers[i].offset;
+        }
+    }
     for (int i = 0; i < p->n_steps; i++) {
         const lyc_step *step = p->steps[i];
         for (int k = 0; k < step->n_outputs; k++) {
-            if (step->out[k] < 0) {
-                continue;
+            lyc_slot *slot = step->out[k] >= 0 ? p->slots[step->out[k]] : NULL;
+            if (slot != NULL) {
+                slot->offset =
+                    slot->view_of >= 0 ? p->slots[slot->view_of]->offset + slot->view_offset : of_root[slot->root];
             }
-            lyc_slot *slot = p->slots[step->out[k]];
-            slot->data = slot->view_of >= 0 ? (char *)p->slots[slot->view_of]->data + slot->view_offset
-                                            : plan->arena + offsets[slot->root];
+        }
+    }
+    lyc_free(of_root);
+    return LYC_OK;
+}
+
+/* Where every arena slot lies in the arena of this moment. */
+static void locate(lyc_plan *plan, char *arena)
+{
+    plan->arena = arena;
+    plan->calls_filled = false;
+    for (int i = 0; i < plan->program.n_slots; i++) {
+        lyc_slot *slot = plan->program.slots[i];
+        if (slot->kind == LYC_SLOT_ARENA) {
+            slot->data = arena + slot->offset;
         }
     }
 }
@@ -143,20 +157,35 @@ static void fill_call(lyc_plan *plan, lyc_step *step)
     };
 }
 
+/* Makes a shared arena large enough. Other plans of it find out when they run. */
+static lyc_status grow_shared(lyc_shared_arena *shared, size_t bytes, const lyc_backend *backend, lyc_error *err)
+{
+    if (shared->bytes >= bytes) {
+        return LYC_OK;
+    }
+    lyc_shared_arena_clear(shared, backend);
+    shared->memory = backend->alloc(bytes);
+    if (shared->memory == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for an arena of %zu bytes", bytes);
+    }
+    shared->bytes = bytes;
+    return LYC_OK;
+}
+
+void lyc_shared_arena_clear(lyc_shared_arena *arena, const lyc_backend *backend)
+{
+    if (arena->memory != NULL) {
+        backend->release(arena->memory);
+    }
+    *arena = (lyc_shared_arena){0};
+}
+
 static lyc_status allocate(lyc_plan *plan, lyc_error *err)
 {
-    size_t *offsets = lyc_alloc_zero((size_t)plan->program.n_slots + 1, sizeof *offsets);
-    if (offsets == NULL) {
-        return lyc_fail(err, LYC_E_MEMORY, "no memory for a plan");
-    }
-    plan->arena = plan->options.backend->alloc(plan->memory.arena);
-    if (plan->arena == NULL) {
-        lyc_free(offsets);
-        return lyc_fail(err, LYC_E_MEMORY, "no memory for an arena of %zu bytes", plan->memory.arena);
-    }
-    take_offsets(plan, offsets);
-    locate_slots(plan, offsets);
-    lyc_free(offsets);
+    LYC_TRY(take_offsets(plan, err));
+    lyc_shared_arena *arena = plan->options.arena != NULL ? plan->options.arena : &plan->own_arena;
+    LYC_TRY(grow_shared(arena, plan->memory.arena, plan->options.backend, err));
+    locate(plan, arena->memory);
     plan->memory.activations = plan->liveness.peak_bytes;
     plan->memory.total = fixed_bytes(&plan->memory) + plan->memory.arena;
     return LYC_OK;
@@ -238,9 +267,7 @@ void lyc_plan_free(lyc_plan *plan)
     if (plan == NULL) {
         return;
     }
-    if (plan->arena != NULL) {
-        plan->options.backend->release(plan->arena);
-    }
+    lyc_shared_arena_clear(&plan->own_arena, plan->options.backend);
     lyc_liveness_clear(&plan->liveness);
     lyc_program_clear(&plan->program);
     lyc_weight_store_free(plan->own_weights);
@@ -346,6 +373,9 @@ static lyc_status run_step(const lyc_plan *plan, lyc_step *step, lyc_error *err)
 
 lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err)
 {
+    if (plan->options.arena != NULL && plan->arena != plan->options.arena->memory) {
+        locate(plan, plan->options.arena->memory);
+    }
     if (!plan->calls_filled) {
         LYC_TRY(fill_calls(plan, err));
     }

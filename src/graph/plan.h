@@ -18,10 +18,19 @@ typedef enum lyc_precision {
     LYC_PRECISION_F64,  /* everything in f64, reference kernels: for checking gradients */
 } lyc_precision;
 
+/* One arena for plans that do not run at the same time (the shapes of one model): as large as the largest needs. */
+typedef struct lyc_shared_arena {
+    char *memory;
+    size_t bytes;
+} lyc_shared_arena;
+
+void lyc_shared_arena_clear(lyc_shared_arena *arena, const lyc_backend *backend);
+
 typedef struct lyc_plan_options {
     lyc_precision precision;
     const lyc_backend *backend;
     lyc_weight_store *weights;        /* shared forms of frozen weights; NULL: the plan has its own */
+    lyc_shared_arena *arena;          /* NULL: the plan has its own; else results last until another plan of it runs */
     size_t budget_bytes;              /* bound of lyc_plan_memory.total; 0: none */
     size_t optimiser_bytes_per_param; /* state per trainable element that the caller keeps; counted and printed */
     bool check_finite;                /* every run looks at every result (also LYCORIS_CHECK=finite) */

@@ -14,7 +14,8 @@ struct lyc_plan {
     lyc_weight_store *own_weights;
     lyc_liveness liveness;
     lyc_plan_memory memory;
-    char *arena;
+    lyc_shared_arena own_arena;
+    char *arena; /* where it is now: a shared one may move */
     bool check_finite;
     bool calls_filled; /* pointers of all calls are those of the present bindings */
 };

@@ -37,6 +37,7 @@ typedef struct lyc_slot {
     size_t view_offset;
     bool kept;     /* an output of the graph */
     void *data;    /* where it lies; of a bound slot once bound */
+    size_t offset; /* of an arena slot */
     int origin;    /* the slot that it repeats; itself when it is none */
     int next_copy; /* the next slot that repeats the same origin; -1 ends */
 
