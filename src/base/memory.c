@@ -5,12 +5,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/memory.h"
 
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Test hooks and counters: the exception to "no mutable globals". */
 static _Atomic uint64_t allocation_count;
@@ -27,14 +29,32 @@ static bool must_fail(void)
     return number == failing || (number > failing && atomic_load_explicit(&fail_later, memory_order_relaxed));
 }
 
+/* Blocks of several huge pages are put on such pages where the system has them. Matrices are read in rows that lie far
+ * apart: with pages of 4 KB every row costs a walk through the page tables, in a virtual machine through two of them. */
+static const size_t huge_page = (size_t)2 << 20;
+
+static void want_huge_pages(void *block, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    (void)madvise(block, size, MADV_HUGEPAGE); /* advice: any answer will do */
+#else
+    (void)block;
+    (void)size;
+#endif
+}
+
 void *lyc_alloc(size_t size)
 {
     void *block = NULL;
-    if (must_fail() || size > PTRDIFF_MAX - LYC_ALIGNMENT) {
+    if (must_fail() || size > PTRDIFF_MAX - huge_page) {
         return NULL;
     }
-    if (posix_memalign(&block, LYC_ALIGNMENT, size > 0 ? size : 1) != 0) {
+    const bool large = size >= 4 * huge_page;
+    if (posix_memalign(&block, large ? huge_page : LYC_ALIGNMENT, size > 0 ? size : 1) != 0) {
         return NULL;
+    }
+    if (large) {
+        want_huge_pages(block, size);
     }
     return block;
 }
