@@ -555,7 +555,9 @@ static lyc_gemm weights_product(const lyc_conv *conv, const lyc_conv_weights_cal
 
 size_t lyc_conv_weights_workspace(const lyc_conv *conv, const lyc_conv_weights_call *call, int threads)
 {
-    const lyc_gemm g = weights_product(conv, call);
+    const lyc_gemm_output c = {.panel_group = (int)pass_taps(&conv->pass[0])};
+    lyc_gemm g = weights_product(conv, call);
+    g.c = &c;
     return lyc_gemm_workspace(&g, threads);
 }
 
@@ -576,7 +578,9 @@ void lyc_conv_weights_run(const lyc_conv *conv, const lyc_conv_weights_call *cal
     const lyc_gemm_matrix a = lyc_gemm_matrix_source(call->d_y, call->d_y_dtype, true,
                                                      conv->target_channels * conv->groups, conv->target_channels);
     const weight_output c = {
-        .output = {.place = place_weights, .store = store_weights}, .b = &b, .d_weight = call->d_weight};
+        .output = {.place = place_weights, .store = store_weights, .panel_group = (int)pass_taps(&conv->pass[0])},
+        .b = &b,
+        .d_weight = call->d_weight};
     lyc_gemm g = weights_product(conv, call);
     g.a = &a.source;
     g.b = &b.source;

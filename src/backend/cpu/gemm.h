@@ -59,6 +59,9 @@ typedef struct lyc_gemm_step {
     const void *a;     /* rows at distances of LYC_GEMM_ROW_BYTES */
     const void *b;     /* the panel's stretch */
     const void *ahead; /* what comes next, to be fetched meanwhile: as many bytes as the panel's stretch; or NULL */
+    const char *out;   /* where row i will be stored soon, at out + row_at[i] * out_bytes: fetched as well; or NULL */
+    const int64_t *row_at;
+    int out_bytes;
 } lyc_gemm_step;
 
 /* y = activation(alpha * sums + bias) + residual, for a block of C. */
@@ -169,6 +172,7 @@ struct lyc_gemm_output {
                   int64_t column, int columns);
     lyc_gemm_finish finish;
     int64_t batch_columns; /* added to the column for each batch: the channels of a group */
+    int panel_group;       /* neighbouring panels that lie interleaved in C and are best stored together; 0: no such */
 };
 
 /* A dense matrix: row i at batch * batch_step + i * step. */
@@ -234,7 +238,8 @@ lyc_dtype lyc_gemm_weight_dtype(lyc_dtype wanted, lyc_dtype stored);
 /* The form for activations of this type and panels packed as panel_dtype. */
 lyc_gemm_form lyc_gemm_packed_form(const lyc_gemm_isa *isa, lyc_dtype a, lyc_dtype panel_dtype);
 
-/* Scratch bytes with `threads` threads. Looks at sizes, form, isa and prepacked alone. */
+/* Scratch bytes with `threads` threads. Looks at sizes, form, isa, prepacked and c->panel_group alone; c may be NULL.
+ */
 size_t lyc_gemm_workspace(const lyc_gemm *g, int threads);
 
 /* Computes C with lyc_thread_count() threads in lyc_gemm_workspace bytes aligned to 64. Allocates nothing. */

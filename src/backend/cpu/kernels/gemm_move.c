@@ -10,7 +10,10 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-enum { HALVES = 2 * LYC_LANES }; /* bf16 elements of a vector's size */
+enum {
+    HALVES = 2 * LYC_LANES, /* bf16 elements of a vector's size */
+    AHEAD = 32,             /* how many rows of a source are fetched before their turn */
+};
 
 LYC_SIMD_INLINE int min_int(int a, int b)
 {
@@ -149,11 +152,23 @@ LYC_SIMD_INLINE void turn_square(char *dst, lyc_dtype dst_dtype, const void *con
     }
 }
 
+/* Asks for the first `bytes` of each of src[at, n), at most `count` of them: they lie on pages of their own, which no
+ * processor fetches ahead by itself. */
+LYC_SIMD_INLINE void fetch_ahead(const void *const *src, int at, int n, int count, int bytes)
+{
+    for (int k = at; k < min_int(n, at + count); k++) {
+        for (int line = 0; line < bytes; line += 64) {
+            lyc_vprefetch((const char *)src[k] + line);
+        }
+    }
+}
+
 LYC_SIMD_INLINE void turn_rows(void *dst, lyc_dtype dst_dtype, const void *const *src, lyc_dtype src_dtype, int rows,
                                int n)
 {
     const int step = dst_dtype == LYC_F32 ? LYC_LANES : HALVES;
     for (int at = 0; at < n; at += step) {
+        fetch_ahead(src, at + AHEAD, n, step, rows * (src_dtype == LYC_F32 ? 4 : 2));
         for (int i = 0; i < rows; i += LYC_LANES) {
             turn_square(dst, dst_dtype, src, src_dtype, i, rows, at, n);
         }
@@ -178,21 +193,55 @@ static void rows_from_columns(void *dst, lyc_dtype dst_dtype, const void *const 
 
 /* ---- panels from rows ---- */
 
+/* One line of a panel from one row (f32) or two (pairs). With `full` the rows have all columns and are there. */
+LYC_SIMD_INLINE void lay_line(float *dst, lyc_dtype dst_dtype, int vectors, const void *even, const void *odd,
+                              lyc_dtype src_dtype, int columns, bool full)
+{
+    UNROLL for (int j = 0; j < vectors; j++)
+    {
+        const int at = j * LYC_LANES;
+        const int left = full ? LYC_LANES : columns - at;
+        if (dst_dtype == LYC_F32) {
+            lyc_vstore(dst + at, full ? lyc_vload_as(src_dtype, even, at) : load_or_zero(even, src_dtype, at, left));
+        } else if (full && src_dtype == LYC_BF16) {
+            const lyc_vi low = lyc_vwiden(lyc_vhload((const uint16_t *)even + at));
+            lyc_vistore(dst + at, low | (lyc_vwiden(lyc_vhload((const uint16_t *)odd + at)) << 16));
+        } else {
+            lyc_vistore(dst + at, pair_rows(even, odd, src_dtype, at, left));
+        }
+    }
+}
+
 LYC_SIMD_INLINE void lay_rows(float *dst, lyc_dtype dst_dtype, int vectors, const void *const *src, lyc_dtype src_dtype,
                               int count, int columns)
 {
-    const int step = dst_dtype == LYC_F32 ? 1 : 2;
-    for (int k = 0; k < count; k += step) {
+    const bool pairs = dst_dtype == LYC_BF16;
+    const bool all_columns = columns == vectors * LYC_LANES;
+    for (int k = 0; k < count; k += pairs ? 2 : 1) {
+        const void *even = src[k];
         const void *odd = k + 1 < count ? src[k + 1] : NULL;
-        for (int j = 0; j < vectors; j++) {
-            const int at = j * LYC_LANES;
-            if (dst_dtype == LYC_F32) {
-                lyc_vstore(dst + at, load_or_zero(src[k], src_dtype, at, columns - at));
-            } else {
-                lyc_vistore(dst + at, pair_rows(src[k], odd, src_dtype, at, columns - at));
-            }
+        const int ahead = min_int(k + AHEAD, count - 1);
+        lyc_vprefetch(src[ahead]);
+        if (pairs) {
+            lyc_vprefetch(src[min_int(ahead + 1, count - 1)]);
+        }
+        if (all_columns && even != NULL && (!pairs || odd != NULL)) {
+            lay_line(dst, dst_dtype, vectors, even, odd, src_dtype, columns, true);
+        } else {
+            lay_line(dst, dst_dtype, vectors, even, odd, src_dtype, columns, false);
         }
         dst += vectors * LYC_LANES;
+    }
+}
+
+/* Nearly all panels have two vectors. */
+LYC_SIMD_INLINE void lay_rows_typed(float *dst, lyc_dtype dst_dtype, int vectors, const void *const *src,
+                                    lyc_dtype src_dtype, int count, int columns)
+{
+    if (vectors == 2) {
+        lay_rows(dst, dst_dtype, 2, src, src_dtype, count, columns);
+    } else {
+        lay_rows(dst, dst_dtype, 1, src, src_dtype, count, columns);
     }
 }
 
@@ -201,14 +250,14 @@ static void panel_from_rows(void *dst, lyc_dtype dst_dtype, int vectors, const v
 {
     if (dst_dtype == LYC_F32) {
         if (src_dtype == LYC_F32) {
-            lay_rows(dst, LYC_F32, vectors, src, LYC_F32, count, columns);
+            lay_rows_typed(dst, LYC_F32, vectors, src, LYC_F32, count, columns);
         } else {
-            lay_rows(dst, LYC_F32, vectors, src, LYC_BF16, count, columns);
+            lay_rows_typed(dst, LYC_F32, vectors, src, LYC_BF16, count, columns);
         }
     } else if (src_dtype == LYC_F32) {
-        lay_rows(dst, LYC_BF16, vectors, src, LYC_F32, count, columns);
+        lay_rows_typed(dst, LYC_BF16, vectors, src, LYC_F32, count, columns);
     } else {
-        lay_rows(dst, LYC_BF16, vectors, src, LYC_BF16, count, columns);
+        lay_rows_typed(dst, LYC_BF16, vectors, src, LYC_BF16, count, columns);
     }
 }
 

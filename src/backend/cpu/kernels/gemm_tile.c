@@ -161,6 +161,22 @@ static const tile_function tiles[LYC_GEMM_FORM_COUNT][2][TILE_ROWS + 1] = {
     [LYC_GEMM_DOT] = {{HEIGHTS(TILE_ENTRY, DOT, 1)}, {HEIGHTS(TILE_ENTRY, DOT, 2)}},
 };
 
+/* Fetches what is needed after tile t of `count`: a share of `ahead`, and the lines of C that its rows go to. */
+LYC_SIMD_INLINE void fetch_for_tile(const lyc_gemm_step *step, int t, int share_bytes, int row, int rows)
+{
+    if (step->ahead != NULL) {
+        const char *ahead = (const char *)step->ahead + t * share_bytes;
+        for (int at = 0; at < share_bytes; at += 64) {
+            __builtin_prefetch(ahead + at, 0, 2); /* into level 2: level 1 is full */
+        }
+    }
+    if (step->out != NULL) {
+        for (int i = row; i < row + rows; i++) {
+            __builtin_prefetch(step->out + step->row_at[i] * step->out_bytes, 1, 3);
+        }
+    }
+}
+
 void LYC_ISA_SYMBOL(lyc_gemm_multiply)(const lyc_gemm_step *step)
 {
     const int columns = step->vectors * LYC_LANES;
@@ -168,22 +184,15 @@ void LYC_ISA_SYMBOL(lyc_gemm_multiply)(const lyc_gemm_step *step)
     const int height = step->rows / count; /* tiles of equal height, the first ones one row taller */
     const int taller = step->rows % count;
     const int line_elements = step->form == LYC_GEMM_F32 ? 1 : 2;
-    const int fetch_bytes = (step->k / line_elements * columns * (int)sizeof(float) / count + 63) / 64 * 64;
+    const int share_bytes = (step->k / line_elements * columns * (int)sizeof(float) / count + 63) / 64 * 64;
     const tile_function *by_height = tiles[step->form][step->vectors - 1];
-    const char *a = step->a;
-    const char *ahead = step->ahead;
-    float *sums = step->sums;
+    int row = 0;
     for (int t = 0; t < count; t++) {
         const int rows = height + (t < taller);
-        if (ahead != NULL) {
-            for (int at = 0; at < fetch_bytes; at += 64) {
-                lyc_vprefetch(ahead + at);
-            }
-            ahead += fetch_bytes;
-        }
-        by_height[rows](sums, a, step->b, step->k, step->first);
-        a += rows * LYC_GEMM_ROW_BYTES;
-        sums += rows * columns;
+        fetch_for_tile(step, t, share_bytes, row, rows);
+        by_height[rows](step->sums + row * columns, (const char *)step->a + row * LYC_GEMM_ROW_BYTES, step->b, step->k,
+                        step->first);
+        row += rows;
     }
 }
 
@@ -209,36 +218,72 @@ LYC_SIMD_INLINE lyc_vf activate(int activation, lyc_vf x)
     return x;
 }
 
-/* One vector of one row; n < LYC_LANES at the right edge. */
-LYC_SIMD_INLINE void finish_vector(const lyc_gemm_finish *f, lyc_vf v, lyc_vf bias, int64_t at, int n)
+/* A float or bf16. */
+LYC_SIMD_INLINE lyc_vf load_number(lyc_dtype dtype, const void *base, int64_t at, int n)
 {
-    v = activate(f->activation, lyc_vfma(v, lyc_vset(f->alpha), bias));
+    return n == LYC_LANES ? lyc_vload_as(dtype, base, at) : lyc_vload_as_n(dtype, base, at, n);
+}
+
+/* One vector of one row; n < LYC_LANES at the right edge. */
+LYC_SIMD_INLINE void finish_vector(const lyc_gemm_finish *f, lyc_dtype out_dtype, bool active, lyc_vf v, lyc_vf bias,
+                                   int64_t at, int n)
+{
+    v = lyc_vfma(v, lyc_vset(f->alpha), bias);
+    if (active) {
+        v = activate(f->activation, v);
+    }
+    if (f->residual != NULL) {
+        v += f->residual_dtype == LYC_F32 ? load_number(LYC_F32, f->residual, at, n)
+                                          : load_number(LYC_BF16, f->residual, at, n);
+    }
     if (n == LYC_LANES) {
-        if (f->residual != NULL) {
-            v += lyc_vload_as(f->residual_dtype, f->residual, at);
-        }
-        lyc_vstore_as(f->out_dtype, f->out, at, v);
+        lyc_vstore_as(out_dtype, f->out, at, v);
     } else {
-        if (f->residual != NULL) {
-            v += lyc_vload_as_n(f->residual_dtype, f->residual, at, n);
+        lyc_vstore_as_n(out_dtype, f->out, at, v, n);
+    }
+}
+
+/* Rows of a panel, one after the other, since the two vectors of a row may share a cache line. Inlined for each type of
+ * output and with or without an activation. */
+LYC_SIMD_INLINE void finish_rows(const lyc_gemm_finish *f, lyc_dtype out_dtype, bool active, const float *sums,
+                                 int vectors, int rows, const int64_t *row_at, int64_t column, int columns)
+{
+    const lyc_gemm_finish fixed = *f; /* a copy that stores to out cannot change */
+    const int tail = columns - (vectors - 1) * LYC_LANES;
+    lyc_vf bias[2] = {{0}, {0}};
+    for (int j = 0; j < vectors && fixed.bias != NULL; j++) {
+        bias[j] =
+            lyc_vload_as_n(fixed.bias_dtype, fixed.bias, column + j * LYC_LANES, j + 1 < vectors ? LYC_LANES : tail);
+    }
+    for (int i = 0; i < rows; i++) {
+        const int64_t at = row_at[i] + column;
+        if (vectors == 2) {
+            finish_vector(&fixed, out_dtype, active, lyc_vload(sums), bias[0], at, LYC_LANES);
         }
-        lyc_vstore_as_n(f->out_dtype, f->out, at, v, n);
+        const lyc_vf last = lyc_vload(sums + (vectors - 1) * LYC_LANES);
+        finish_vector(&fixed, out_dtype, active, last, bias[vectors - 1], at + (vectors - 1) * LYC_LANES, tail);
+        sums += vectors * LYC_LANES;
+    }
+}
+
+LYC_SIMD_INLINE void finish_typed(const lyc_gemm_finish *f, lyc_dtype out_dtype, const float *sums, int vectors,
+                                  int rows, const int64_t *row_at, int64_t column, int columns)
+{
+    if (f->activation != LYC_ACTIVATION_NONE) {
+        finish_rows(f, out_dtype, true, sums, vectors, rows, row_at, column, columns);
+    } else if (vectors == 2 && columns == 2 * LYC_LANES) {
+        finish_rows(f, out_dtype, false, sums, 2, rows, row_at, column, 2 * LYC_LANES);
+    } else {
+        finish_rows(f, out_dtype, false, sums, vectors, rows, row_at, column, columns);
     }
 }
 
 void LYC_ISA_SYMBOL(lyc_gemm_finish_panel)(const lyc_gemm_finish *f, const float *sums, int vectors, int rows,
                                            const int64_t *row_at, int64_t column, int columns)
 {
-    const lyc_gemm_finish fixed = *f; /* a copy that stores to out cannot change */
-    for (int j = 0; j * LYC_LANES < columns; j++) {
-        const int left = columns - j * LYC_LANES;
-        const int n = left < LYC_LANES ? left : LYC_LANES;
-        const int64_t first = column + j * LYC_LANES;
-        const lyc_vf bias = f->bias != NULL ? lyc_vload_as_n(f->bias_dtype, f->bias, first, n) : (lyc_vf){0};
-        const float *at = sums + j * LYC_LANES;
-        for (int i = 0; i < rows; i++) {
-            finish_vector(&fixed, lyc_vload(at), bias, row_at[i] + first, n);
-            at += vectors * LYC_LANES;
-        }
+    if (f->out_dtype == LYC_F32) {
+        finish_typed(f, LYC_F32, sums, vectors, rows, row_at, column, columns);
+    } else {
+        finish_typed(f, LYC_BF16, sums, vectors, rows, row_at, column, columns);
     }
 }
