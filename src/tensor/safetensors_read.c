@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "tensor/safetensors_file.h"
 #include "tensor/safetensors_header.h"
 
 enum { LENGTH_BYTES = 8 };
@@ -175,6 +176,11 @@ void lyc_safetensors_close(lyc_safetensors *file)
     lyc_header_clear(&file->header);
     lyc_file_map_close(file->map);
     lyc_free(file);
+}
+
+const lyc_file_map *lyc_safetensors_map(const lyc_safetensors *file)
+{
+    return file->map;
 }
 
 size_t lyc_safetensors_count(const lyc_safetensors *file)
