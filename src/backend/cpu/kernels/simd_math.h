@@ -1,8 +1,8 @@
 /* simd_math.h - exponential, logistic and hyperbolic functions and the normal distribution on vectors
  *
- * Errors were measured against double precision over all floats of the range (tests/backend/test_simd.c holds the
- * bounds). The coefficients are minimax polynomials made for this file with the Remez algorithm in 40 digits.
- * NaN goes in and comes out; infinities give the limits.
+ * Errors were measured against double precision over all floats of the range (tests/backend/cpu/test_simd_math.c holds
+ * the bounds). The coefficients are minimax polynomials made for this file with the Remez algorithm in 40 digits. NaN
+ * goes in and comes out; infinities give the limits.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
