@@ -119,7 +119,9 @@ const lyc_backend *lyc_backend_onednn_everywhere(void)
     return &backends[lyc_cpu_isa()];
 }
 
+/* Measured: docs/performance.md. With AVX2 the own kernels are faster; with AVX-512 and its bf16 products oneDNN's are
+ * close to the processor's ceiling. */
 const lyc_backend *lyc_backend_onednn(void)
 {
-    return &backends[lyc_cpu_isa()];
+    return lyc_cpu_isa() >= LYC_ISA_AVX512 ? &backends[lyc_cpu_isa()] : lyc_backend_cpu();
 }
