@@ -14,7 +14,7 @@ enum { PACK_PANELS = 8 }; /* packed by one item */
 
 lyc_gemm_form lyc_gemm_choose_form(const lyc_gemm_isa *isa, lyc_dtype a, lyc_dtype b)
 {
-    if (isa->has_dot && (a == LYC_BF16 || b == LYC_BF16)) {
+    if (isa->has_dot && a == LYC_BF16) {
         return LYC_GEMM_DOT;
     }
     return b == LYC_BF16 ? LYC_GEMM_WIDEN : LYC_GEMM_F32;

@@ -209,8 +209,8 @@ static inline lyc_dtype lyc_gemm_row_dtype(lyc_gemm_form form)
     return form == LYC_GEMM_DOT ? LYC_BF16 : LYC_F32;
 }
 
-/* The form for operands that are both there at run time: products in bf16 only where the processor has them and one
- * operand is bf16; f32 otherwise. */
+/* The form for operands that are both there at run time: products in bf16 only where the processor has them and the
+ * rows are bf16, which makes b bf16 too; otherwise in f32. */
 lyc_gemm_form lyc_gemm_choose_form(const lyc_gemm_isa *isa, lyc_dtype a, lyc_dtype b);
 
 /* Weights as they lie in a file or in memory, seen as a B: column j, and along k the channels c of each tap in turn.

@@ -177,10 +177,16 @@ LYC_SIMD_INLINE void fetch_for_tile(const lyc_gemm_step *step, int t, int share_
     }
 }
 
+/* Widening keeps a mask in a register as well: 14 rows would not leave one for it. */
+LYC_SIMD_INLINE int tallest(lyc_gemm_form form)
+{
+    return form == LYC_GEMM_WIDEN && TILE_ROWS > 13 ? 13 : TILE_ROWS;
+}
+
 void LYC_ISA_SYMBOL(lyc_gemm_multiply)(const lyc_gemm_step *step)
 {
     const int columns = step->vectors * LYC_LANES;
-    const int count = (step->rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int count = (step->rows + tallest(step->form) - 1) / tallest(step->form);
     const int height = step->rows / count; /* tiles of equal height, the first ones one row taller */
     const int taller = step->rows % count;
     const int line_elements = step->form == LYC_GEMM_F32 ? 1 : 2;
