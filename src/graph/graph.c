@@ -192,6 +192,7 @@ lyc_value *lyc_graph_constant(lyc_graph *g, lyc_shape shape, const float *data)
         return v;
     }
     v->dtype = LYC_F32;
+    v->is_constant = true;
     v->data = lyc_arena_copy(&g->constants, data, (size_t)lyc_shape_elements(&shape) * sizeof(float));
     return v->data != NULL ? v : lyc_graph_out_of_memory(g);
 }

@@ -59,6 +59,7 @@ struct lyc_value {
     const void *data; /* of a weight; borrowed */
     bool needs_grad;  /* something trainable lies below */
     bool is_output;   /* kept until the end of a run */
+    bool is_constant; /* a weight whose numbers belong to the graph */
 };
 
 enum { LYC_MAX_INPUTS = 16, LYC_MAX_OUTPUTS = 4 };

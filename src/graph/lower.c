@@ -128,6 +128,7 @@ static lyc_status add_value_slot(lyc_slot **out, lyc_program *p, const lyc_value
     slot->value_kind = v->kind;
     slot->kept = v->is_output;
     slot->weight_data = v->data;
+    slot->constant = v->is_constant;
     slot->kind = v->kind == LYC_VALUE_NODE     ? LYC_SLOT_ARENA
                  : v->kind == LYC_VALUE_WEIGHT ? LYC_SLOT_WEIGHT
                                                : LYC_SLOT_BOUND;
@@ -178,6 +179,7 @@ static bool lower_outer_view(lyc_program *p, const lyc_node *n, int64_t offset)
     slot->bytes = (size_t)lyc_shape_elements(&slot->shape) * element;
     if (source->kind == LYC_SLOT_WEIGHT) {
         slot->value_kind = LYC_VALUE_WEIGHT;
+        slot->constant = source->constant;
         slot->weight_data = (const char *)source->weight_data + (size_t)offset * element;
     } else {
         slot->view_of = source->id;

@@ -203,7 +203,7 @@ static lyc_status keep_constants(lyc_plan *plan, lyc_error *err)
     lyc_program *p = &plan->program;
     for (int i = 0; i < p->n_slots; i++) {
         lyc_slot *slot = p->slots[i];
-        if (slot->kind == LYC_SLOT_WEIGHT && slot->name != NULL && strcmp(slot->name, "constant") == 0) {
+        if (slot->kind == LYC_SLOT_WEIGHT && slot->constant) {
             slot->weight_data = lyc_arena_copy(&p->arena, slot->weight_data, slot->bytes);
             if (slot->weight_data == NULL) {
                 return lyc_fail(err, LYC_E_MEMORY, "no memory for a plan");
@@ -231,11 +231,11 @@ static lyc_status compile(lyc_plan *plan, const lyc_graph *g, lyc_error *err)
     LYC_TRY(lyc_program_lower(&plan->program, g, plan->options.precision, err));
     LYC_TRY(keep_constants(plan, err));
     LYC_TRY(lyc_program_fuse(&plan->program, err));
+    LYC_TRY(lyc_weight_store_new(&plan->own_weights, plan->options.backend, err));
     if (plan->weights == NULL) {
-        LYC_TRY(lyc_weight_store_new(&plan->own_weights, plan->options.backend, err));
         plan->weights = plan->own_weights;
     }
-    LYC_TRY(lyc_program_select(&plan->program, &plan->options, plan->weights, err));
+    LYC_TRY(lyc_program_select(&plan->program, &plan->options, plan->weights, plan->own_weights, err));
     sum_memory(plan);
     sum_gradients(plan, g);
     LYC_TRY(arrange(plan, err));

@@ -31,6 +31,7 @@ typedef struct lyc_slot {
     const char *name;       /* of inputs, parameters and weights */
     lyc_value_kind value_kind;
     const void *weight_data;
+    bool constant;      /* a weight that belongs to the plan */
     lyc_step *producer; /* of an arena slot */
     int output_index;
     int view_of; /* slot whose memory this is a part of, from view_offset bytes on; -1: none */
@@ -109,9 +110,10 @@ void lyc_program_move_step(lyc_program *p, int from, int to);
 /* fuse.c: activations and additions into the products before them. */
 lyc_status lyc_program_fuse(lyc_program *p, lyc_error *err);
 
-/* select.c: problems, kernels, states, packed weights. */
+/* select.c: problems, kernels, states, packed weights. Forms of constants go into a store of the plan's own, since
+ * their addresses may be used again when the plan is gone. */
 lyc_status lyc_program_select(lyc_program *p, const lyc_plan_options *options, lyc_weight_store *weights,
-                              lyc_error *err);
+                              lyc_weight_store *own, lyc_error *err);
 
 /* liveness.c: roots, uses, and the bytes alive at every step. */
 typedef struct lyc_liveness {

@@ -155,7 +155,7 @@ static double guess_seconds(const lyc_problem *problem)
 }
 
 static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_options *options,
-                              lyc_weight_store *weights, lyc_error *err)
+                              lyc_weight_store *weights, lyc_weight_store *own, lyc_error *err)
 {
     LYC_TRY(describe(p, step, err));
     step->seconds = guess_seconds(step->problem);
@@ -172,8 +172,9 @@ static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_opt
         step->workspace_bytes = step->kernel->workspace(step->problem, step->state);
     }
     for (int i = 0; i < step->n_inputs; i++) {
-        if (step->in[i] >= 0 && p->slots[step->in[i]]->kind == LYC_SLOT_WEIGHT) {
-            LYC_TRY(take_frozen(step, i, p->slots[step->in[i]], options, weights, err));
+        const lyc_slot *slot = step->in[i] >= 0 ? p->slots[step->in[i]] : NULL;
+        if (slot != NULL && slot->kind == LYC_SLOT_WEIGHT) {
+            LYC_TRY(take_frozen(step, i, slot, options, slot->constant ? own : weights, err));
         }
     }
     log_choice(step);
@@ -181,11 +182,11 @@ static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_opt
 }
 
 lyc_status lyc_program_select(lyc_program *p, const lyc_plan_options *options, lyc_weight_store *weights,
-                              lyc_error *err)
+                              lyc_weight_store *own, lyc_error *err)
 {
     for (int i = 0; i < p->n_steps; i++) {
         lyc_step *step = p->steps[i];
-        if (!step->view && select_step(p, step, options, weights, err) != LYC_OK) {
+        if (!step->view && select_step(p, step, options, weights, own, err) != LYC_OK) {
             return step->layer[0] != '\0' ? lyc_wrap(err, "layer %s: %s", step->layer, step->op->name)
                                           : lyc_wrap(err, "%s", step->op->name);
         }

@@ -361,6 +361,35 @@ static void test_graph_may_go(void **state)
     lyc_plan_free(plan);
 }
 
+/* Constants of later graphs may lie where those of earlier ones did; a shared store must not take one for the other. */
+static void test_constants_are_not_shared(void **state)
+{
+    (void)state;
+    lyc_error err;
+    lyc_weight_store *store;
+    assert_int_equal(lyc_weight_store_new(&store, lyc_backend_cpu(), &err), LYC_OK);
+    lyc_plan_options options = plain_options();
+    options.weights = store;
+    options.precision = LYC_PRECISION_BF16; /* so that the constant is converted */
+    for (int i = 1; i <= 8; i++) {
+        lyc_graph *g;
+        lyc_plan *plan;
+        assert_int_equal(lyc_graph_new(&g, &err), LYC_OK);
+        lyc_value *x = lyc_graph_input(g, "x", LYC_FLOAT, LYC_SHAPE(2, 2));
+        const float values[4] = {(float)i, (float)i, (float)i, (float)i};
+        lyc_value *y = lyc_graph_output(g, lyc_add(g, x, lyc_graph_constant(g, LYC_SHAPE(2, 2), values)));
+        assert_int_equal(lyc_plan_compile(&plan, g, &options, &err), LYC_OK);
+        float data[4] = {0};
+        assert_int_equal(lyc_plan_bind(plan, x, data, sizeof data, &err), LYC_OK);
+        run(plan);
+        assert_memory_equal(lyc_plan_data(plan, y), values, sizeof values);
+        lyc_plan_free(plan);
+        lyc_graph_free(g);
+    }
+    assert_int_equal(lyc_weight_store_count(store), 0);
+    lyc_weight_store_free(store);
+}
+
 static void expect_compile_error(lyc_graph *g, lyc_status status, const char *message)
 {
     lyc_error err;
@@ -463,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_nothing_trainable),
         cmocka_unit_test(test_shapes_share_weights),
         cmocka_unit_test(test_graph_may_go),
+        cmocka_unit_test(test_constants_are_not_shared),
         cmocka_unit_test(test_building_errors),
         cmocka_unit_test(test_binding_errors),
         cmocka_unit_test(test_part_is_not_overwritten),
