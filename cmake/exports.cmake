@@ -2,7 +2,8 @@
 #
 # liblycoris-diffusion is built from rooms that use the insides of liblycoris. Where both are built, the insides are
 # visible to it under the version LYCORIS_PRIVATE, which nobody else may use (as glibc does with GLIBC_PRIVATE); their
-# headers are not installed. tests/abi holds the list of public symbols, and a test compares.
+# headers are not installed. The second library hides its own insides from everybody. tests/abi holds the list of public
+# symbols, and a test compares.
 #
 # SPDX-License-Identifier: Apache-2.0
 if(LYCORIS_DIFFUSION)
