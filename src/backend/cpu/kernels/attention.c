@@ -212,8 +212,10 @@ static void finish_lanes(const task *t, int64_t panel, int64_t lane, int count)
     const int64_t query = t->query + panel * PANEL + lane;
     const lyc_vf sum = lyc_vload(t->sum + panel * PANEL + lane);
     const lyc_vf top = lyc_vload(t->top + panel * PANEL + lane);
-    float *lse = (float *)t->f->call->out[1] + (t->n * s->heads + t->head) * s->tq + query;
-    lyc_vstore_n(lse, (top + lyc_vlog2(sum)) * LYC_LN_2, count);
+    if (t->f->call->out[1] != NULL) {
+        float *lse = (float *)t->f->call->out[1] + (t->n * s->heads + t->head) * s->tq + query;
+        lyc_vstore_n(lse, (top + lyc_vlog2(sum)) * LYC_LN_2, count);
+    }
     attention_store_columns(t->f->call->out[0], attention_index(s, s->tq, t->n, query, t->head), s,
                             t->o + panel * t->f->o_rows * PANEL + lane, count, 1.0f / sum);
 }

@@ -290,10 +290,11 @@ static void visit_queries(task *t, int64_t query)
 
 /* ---- a block of keys, a task, everything ---- */
 
+/* tensor NULL: nobody asked for this gradient. */
 static void store_sums(const task *t, void *tensor, const float *sums, float scale)
 {
     const attention_sizes *s = &t->b->s;
-    for (int64_t j = 0; j < t->keys; j++) {
+    for (int64_t j = 0; tensor != NULL && j < t->keys; j++) {
         const int64_t index = attention_index(s, s->tk, t->n, t->key + j, t->head);
         for (int64_t c = 0; c < s->d; c += LYC_LANES) {
             attention_store(tensor, index, s, c, lyc_vload(sums + j * s->channels + c) * scale);
