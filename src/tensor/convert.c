@@ -74,6 +74,15 @@ static void convert_block(const route *r, void *dst, const void *src, size_t n)
     r->second(dst, wide, n);
 }
 
+/* Asks for the bytes of the next block while this one is converted and stored: without it reading and writing memory
+ * take turns. */
+static void prefetch(const char *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch(from + i);
+    }
+}
+
 static void convert_blocks(const lyc_convert_table *t, const route *r, char *dst, size_t dst_size, const char *src,
                            size_t src_size, size_t n, bool around_caches)
 {
@@ -81,6 +90,8 @@ static void convert_blocks(const lyc_convert_table *t, const route *r, char *dst
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t count = n - i < BLOCK ? n - i : BLOCK;
         if (around_caches) {
+            const size_t left = n - i - count;
+            prefetch(src + (i + count) * src_size, (left < BLOCK ? left : BLOCK) * src_size);
             convert_block(r, result, src + i * src_size, count);
             t->stream(dst + i * dst_size, result, count * dst_size);
         } else {
