@@ -151,16 +151,13 @@ static size_t workspace(const lyc_problem *p, const void *state)
     return bytes_of(&t);
 }
 
-static void store_tile(const task *t, const scratch *s, int64_t row, int64_t rows, int64_t column, int64_t columns)
+/* P1 = alpha P1 P2, whole vectors. */
+static void multiply_products(const task *t, const scratch *s, int64_t rows, int64_t columns)
 {
     const lyc_vf alpha = lyc_vset(alpha_of(t));
-    const lyc_dtype dtype = t->call->problem->out[0].dtype;
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < columns; j += LYC_LANES) {
-            const int m = (int)lyc_min(LYC_LANES, columns - j);
-            const int64_t at = i * COLUMNS + j;
-            const lyc_vf y = alpha * lyc_vload(s->product[0] + at) * lyc_vload(s->product[1] + at);
-            lyc_vstore_some(dtype, t->call->out[0], (row + i) * t->q + column + j, y, m);
+        for (int64_t at = i * COLUMNS; at < i * COLUMNS + columns; at += LYC_LANES) {
+            lyc_vstore(s->product[0] + at, alpha * lyc_vload(s->product[0] + at) * lyc_vload(s->product[1] + at));
         }
     }
 }
@@ -180,7 +177,9 @@ static void multiply_tiles(void *context, int64_t first, int64_t last, int threa
             bring_a(t, &s, column, columns);
         }
         make_products(t, &s, row, rows, columns);
-        store_tile(t, &s, row, rows, column, columns);
+        multiply_products(t, &s, rows, columns);
+        lyc_product_store(t->call->out[0], t->call->problem->out[0].dtype, row * t->q + column, t->q, s.product[0],
+                          COLUMNS, rows, columns);
     }
 }
 

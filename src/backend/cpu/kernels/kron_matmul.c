@@ -93,18 +93,13 @@ static void store_rows(const task *t, const float *y, int64_t first, int64_t row
 {
     const lyc_problem *p = t->call->problem;
     const bool residual = p->n_inputs > RESIDUAL && p->in[RESIDUAL].present;
-    const int64_t n = t->e.v_out;
-    for (int64_t i = 0; i < rows * t->e.u_out; i++) {
-        const int64_t at = (first * t->e.u_out + i) * n;
-        for (int64_t j = 0; j < n; j += LYC_LANES) {
-            const int m = (int)lyc_min(LYC_LANES, n - j);
-            lyc_vf v = lyc_vload(y + i * t->v_out + j);
-            if (residual) {
-                v += lyc_vload_some(p->in[RESIDUAL].dtype, t->call->in[RESIDUAL], at + j, m);
-            }
-            lyc_vstore_some(p->out[0].dtype, t->call->out[0], at + j, v, m);
-        }
-    }
+    const lyc_product_target target = {.dst = t->call->out[0],
+                                       .dtype = p->out[0].dtype,
+                                       .residual = residual ? t->call->in[RESIDUAL] : NULL,
+                                       .residual_dtype = residual ? p->in[RESIDUAL].dtype : LYC_F32,
+                                       .first = first * t->e.u_out * t->e.v_out,
+                                       .row = t->e.v_out};
+    lyc_product_finish(&target, y, t->v_out, rows * t->e.u_out, t->e.v_out);
 }
 
 /* C times each row of `from` [rows][ui,row_length], into `to` [rows][uo,row_length]. A product leaves rubbish behind
@@ -125,13 +120,13 @@ static void apply_c(const task *t, float *to, const float *from, int64_t rows, i
     }
 }
 
-/* `to` [rows,v_out] = `from` [rows,v_in] DT. */
-static void apply_d(const task *t, float *to, const float *from, int64_t rows)
+/* `to` [rows,v_out] = `from` [rows,vi] DT, rows of `from` from_row apart. */
+static void apply_d(const task *t, float *to, const float *from, int64_t from_row, int64_t rows)
 {
     lyc_product_run(&(lyc_product){.c = to,
                                    .c_row = t->v_out,
                                    .a = from,
-                                   .a_row = t->v_in,
+                                   .a_row = from_row,
                                    .a_step = 1,
                                    .b = t->dt,
                                    .b_row = t->v_out,
@@ -140,26 +135,45 @@ static void apply_d(const task *t, float *to, const float *from, int64_t rows)
                                    .depth = t->e.v_in});
 }
 
+/* The rows of x as f32, where the products may read them: [rows*ui] rows `row` apart, filled up to whole vectors for C.
+ * As they are when nothing is read past their end: for D, whole tiles of rows are read, one number at a time. */
+static const float *bring_x(const task *t, float *buffer, int64_t *row, int64_t first, int64_t rows)
+{
+    const lyc_kron_extents *e = &t->e;
+    const lyc_dtype dtype = t->call->problem->in[X].dtype;
+    const int64_t at = first * e->u_in * e->v_in;
+    const bool enough = t->d_first ? first + rows + LYC_TILE_ROWS <= t->rows : t->v_in == e->v_in;
+    *row = t->d_first ? e->v_in : t->v_in;
+    if (dtype == LYC_F32 && enough) {
+        return (const float *)t->call->in[X] + at;
+    }
+    if (t->d_first) {
+        lyc_product_copy(buffer, 0, t->call->in[X], dtype, at, 0, 1, rows * e->u_in * e->v_in);
+    } else {
+        lyc_product_copy(buffer, t->v_in, t->call->in[X], dtype, at, e->v_in, rows * e->u_in, e->v_in);
+    }
+    return buffer;
+}
+
 static void tiles(void *context, int64_t first, int64_t last, int thread)
 {
     const task *t = context;
     const lyc_kron_extents *e = &t->e;
-    float *x = t->scratch + thread * (t->x_size + t->between_size + t->y_size);
-    float *between = x + t->x_size;
+    float *buffer = t->scratch + thread * (t->x_size + t->between_size + t->y_size);
+    float *between = buffer + t->x_size;
     float *y = between + t->between_size;
     for (int64_t i = first; i < last; i++) {
-        const int64_t row = i * t->tile;
-        const int64_t rows = lyc_min(t->tile, t->rows - row);
-        lyc_product_copy(x, t->v_in, t->call->in[X], t->call->problem->in[X].dtype, row * e->u_in * e->v_in, e->v_in,
-                         rows * e->u_in, e->v_in);
+        const int64_t rows = lyc_min(t->tile, t->rows - i * t->tile);
+        int64_t x_row;
+        const float *x = bring_x(t, buffer, &x_row, i * t->tile, rows);
         if (t->d_first) {
-            apply_d(t, between, x, rows * e->u_in);
+            apply_d(t, between, x, x_row, rows * e->u_in);
             apply_c(t, y, between, rows, t->v_out);
         } else {
             apply_c(t, between, x, rows, t->v_in);
-            apply_d(t, y, between, rows * e->u_out);
+            apply_d(t, y, between, t->v_in, rows * e->u_out);
         }
-        store_rows(t, y, row, rows);
+        store_rows(t, y, i * t->tile, rows);
     }
 }
 

@@ -53,23 +53,18 @@ LYC_SIMD_INLINE lyc_vf load_lanes(bool bits, lyc_dtype dtype, const void *src, i
     return lyc_vfrom_bits(lyc_vwiden(n == LYC_LANES ? lyc_vhload(p) : lyc_vhload_n(p, n)));
 }
 
-LYC_SIMD_INLINE void store_lanes(bool bits, lyc_dtype dtype, void *dst, int64_t at, lyc_vf v, int n)
+LYC_SIMD_INLINE void store_lanes(bool bits, lyc_dtype dtype, void *buffer, int64_t at, lyc_vf v)
 {
     if (!bits || dtype == LYC_F32) {
-        lyc_vstore_some(dtype, dst, at, v, n);
-        return;
-    }
-    uint16_t *p = (uint16_t *)dst + at;
-    if (n == LYC_LANES) {
-        lyc_vhstore(p, lyc_vnarrow(lyc_vbits(v)));
+        lyc_vstore_as(dtype, buffer, at, v);
     } else {
-        lyc_vhstore_n(p, lyc_vnarrow(lyc_vbits(v)), n);
+        lyc_vhstore((uint16_t *)buffer + at, lyc_vnarrow(lyc_vbits(v)));
     }
 }
 
-/* n_p x n_q elements: element (p, q) from `from + p p_from + q` to `to + q q_to + p`. */
-LYC_SIMD_INLINE void turn_square(const task *t, bool bits, lyc_dtype dst_dtype, lyc_dtype src_dtype, int64_t to,
-                                 int64_t from, int n_p, int n_q)
+/* n_p x n_q elements: element (p, q) from `from + p p_from + q` to buffer[q BLOCK + p], from `to` on. */
+LYC_SIMD_INLINE void turn_square(const task *t, bool bits, lyc_dtype dst_dtype, lyc_dtype src_dtype, void *buffer,
+                                 int64_t to, int64_t from, int n_p, int n_q)
 {
     lyc_vf v[LYC_LANES];
     for (int i = 0; i < LYC_LANES; i++) {
@@ -77,23 +72,22 @@ LYC_SIMD_INLINE void turn_square(const task *t, bool bits, lyc_dtype dst_dtype, 
     }
     lyc_vtranspose(v);
     for (int i = 0; i < n_q; i++) {
-        store_lanes(bits, dst_dtype, t->copy.dst, to + i * t->q_to, v[i], n_p);
+        store_lanes(bits, dst_dtype, buffer, to + i * BLOCK, v[i]);
     }
 }
 
-LYC_SIMD_INLINE void turn_block(const task *t, bool bits, lyc_dtype dst_dtype, lyc_dtype src_dtype, int64_t to,
+LYC_SIMD_INLINE void turn_block(const task *t, bool bits, lyc_dtype dst_dtype, lyc_dtype src_dtype, void *buffer,
                                 int64_t from, int64_t n_p, int64_t n_q)
 {
-    for (int64_t q = 0; q < n_q; q += LYC_LANES) {
-        for (int64_t p = 0; p < n_p; p += LYC_LANES) {
+    for (int64_t p = 0; p < n_p; p += LYC_LANES) {
+        for (int64_t q = 0; q < n_q; q += LYC_LANES) {
             const int m_p = (int)lyc_min(LYC_LANES, n_p - p);
             const int m_q = (int)lyc_min(LYC_LANES, n_q - q);
-            const int64_t square_to = to + q * t->q_to + p;
-            const int64_t square_from = from + p * t->p_from + q;
+            const int64_t square = from + p * t->p_from + q;
             if (m_p == LYC_LANES && m_q == LYC_LANES) {
-                turn_square(t, bits, dst_dtype, src_dtype, square_to, square_from, LYC_LANES, LYC_LANES);
+                turn_square(t, bits, dst_dtype, src_dtype, buffer, q * BLOCK + p, square, LYC_LANES, LYC_LANES);
             } else {
-                turn_square(t, bits, dst_dtype, src_dtype, square_to, square_from, m_p, m_q);
+                turn_square(t, bits, dst_dtype, src_dtype, buffer, q * BLOCK + p, square, m_p, m_q);
             }
         }
     }
@@ -103,6 +97,9 @@ static void turn_blocks(void *context, int64_t first, int64_t last, int thread)
 {
     const task *t = context;
     const lyc_copy *c = &t->copy;
+    float buffer[BLOCK * BLOCK];
+    const lyc_copy out = {
+        .dst = c->dst, .src = buffer, .dst_dtype = c->dst_dtype, .src_dtype = c->dst_dtype, .stream = c->stream};
     (void)thread;
     for (int64_t i = first; i < last; i++) {
         const int64_t p = i % t->p_blocks * BLOCK;
@@ -113,13 +110,17 @@ static void turn_blocks(void *context, int64_t first, int64_t last, int thread)
         const int64_t n_p = lyc_min(BLOCK, t->p - p);
         const int64_t n_q = lyc_min(BLOCK, t->q - q);
         if (c->dst_dtype != c->src_dtype) {
-            turn_block(t, false, c->dst_dtype, c->src_dtype, to, from, n_p, n_q);
+            turn_block(t, false, c->dst_dtype, c->src_dtype, buffer, from, n_p, n_q);
         } else if (c->dst_dtype == LYC_F32) {
-            turn_block(t, true, LYC_F32, LYC_F32, to, from, n_p, n_q);
+            turn_block(t, true, LYC_F32, LYC_F32, buffer, from, n_p, n_q);
         } else {
-            turn_block(t, true, LYC_BF16, LYC_BF16, to, from, n_p, n_q);
+            turn_block(t, true, LYC_BF16, LYC_BF16, buffer, from, n_p, n_q);
+        }
+        for (int64_t k = 0; k < n_q; k++) {
+            lyc_copy_run(&out, to + k * t->q_to, k * BLOCK, n_p);
         }
     }
+    lyc_vstream_end();
 }
 
 /* The merged axes without p and q, from the innermost to the outermost. */
