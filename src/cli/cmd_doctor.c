@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/text.h"
+#include "lycoris/backend.h"
 #include "lycoris/system.h"
 #include "lycoris/text.h"
 #include "lycoris/version.h"
@@ -125,6 +126,26 @@ static void print_caches(report *r, const lyc_system *system)
     print_text(r, "caches", line.text, "");
 }
 
+/* Lists of kernels, in the order in which a plan asks them. */
+static void print_kernels(report *r)
+{
+    lyc_backend_info info;
+    lyc_backend_describe(&info);
+    if (r->cli->json) {
+        lyc_json_begin_array(&r->json, "kernels");
+        for (int i = 0; info.kernels[i] != NULL; i++) {
+            lyc_json_text(&r->json, NULL, info.kernels[i]);
+        }
+        lyc_json_end(&r->json);
+        return;
+    }
+    lyc_line line = {0};
+    for (int i = 0; info.kernels[i] != NULL; i++) {
+        lyc_line_add(&line, "%s%s", i > 0 ? ", then " : "", info.kernels[i]);
+    }
+    print_text(r, "kernels", line.text, "");
+}
+
 static void print_processor(report *r, const lyc_system *system)
 {
     const bool lowered = strcmp(system->isa, system->isa_best) != 0;
@@ -134,6 +155,7 @@ static void print_processor(report *r, const lyc_system *system)
     if (lowered) {
         add_remark(r, "the processor has %s, but LYCORIS_ISA=%s is set", system->isa_best, system->isa);
     }
+    print_kernels(r);
     print_count(r, "processors", (uint64_t)system->processors, "");
     print_count(r, "threads", (uint64_t)lyc_thread_count(), "");
     print_text(r, "threading", system->threading, "");
@@ -323,8 +345,9 @@ const lyc_command lyc_command_doctor = {
     .name = "doctor",
     .summary = "show what the program runs on and what is worth knowing about it",
     .description =
-        "Shows version and build, processor and the instruction set that is used, threads, caches, memory, the "
-        "libraries that are loaded, terminal and locale, and remarks on what could be better. Nothing is "
+        "Shows version and build, processor and the instruction set that is used, which kernels are asked first, "
+        "threads, caches, memory, the libraries that are loaded, terminal and locale, and remarks on what could be "
+        "better. Nothing is "
         "changed. Sizes in JSON are bytes.",
     .examples = examples,
     .has_json = true,

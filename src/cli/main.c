@@ -16,6 +16,9 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/text.h"
+#ifdef LYCORIS_WITH_DIFFUSION
+#include "lycoris/diffusion.h"
+#endif
 #include "lycoris/log.h"
 #include "lycoris/system.h"
 #include "lycoris/version.h"
@@ -139,6 +142,9 @@ int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
     lyc_signals_catch();
+#ifdef LYCORIS_WITH_DIFFUSION
+    lyc_diffusion_start();
+#endif
     lyc_cli cli = {
         .out = stdout,
         .out_is_terminal = isatty(STDOUT_FILENO),
