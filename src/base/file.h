@@ -30,7 +30,7 @@ typedef struct lyc_file_map lyc_file_map;
 typedef enum lyc_file_advice {
     LYC_FILE_SEQUENTIAL, /* will be read once from start to end */
     LYC_FILE_NEEDED,     /* will be read soon */
-    LYC_FILE_DONE        /* will not be read again: its pages need no memory */
+    LYC_FILE_DONE        /* not needed for now: whole pages leave this process, and come back when they are read */
 } lyc_file_advice;
 
 /* Maps a regular file for reading. LYC_E_IO names the path and says why not: missing, a folder, a pipe, ... An empty

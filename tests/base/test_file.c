@@ -75,6 +75,49 @@ static void maps_a_file(void **state)
     lyc_file_map_close(NULL);
 }
 
+/* Kilobytes of files that this process has mapped and touched. */
+static long resident_file_kb(void)
+{
+    char line[128];
+    long kb = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL) {
+        if (sscanf(line, "RssFile: %ld kB", &kb) == 1) {
+            break;
+        }
+    }
+    if (status != NULL) {
+        fclose(status);
+    }
+    return kb;
+}
+
+/* What was packed elsewhere need not stay in memory: the pages go, and come back when they are read again. */
+static void gives_pages_back(void **state)
+{
+    (void)state;
+    enum { BYTES = 16 << 20, SLACK_KB = 512 };
+    const char *path = test_folder_path(&folder, "large");
+    static char data[BYTES];
+    memset(data, 7, sizeof data);
+    test_file_write(path, data, sizeof data);
+    lyc_file_map *map = NULL;
+    lyc_error err;
+    assert_int_equal(lyc_file_map_open(&map, path, &err), LYC_OK);
+    const long before = resident_file_kb();
+    assert_true(before > 0);
+    assert_int_equal(lyc_file_map_copy(data, map, 0, BYTES, &err), LYC_OK);
+    assert_true(resident_file_kb() >= before + BYTES / 1024 - SLACK_KB);
+    lyc_file_map_advise(map, BYTES / 2 + 1, BYTES / 4, LYC_FILE_DONE);
+    const long left = resident_file_kb();
+    assert_true(left <= before + BYTES / 1024 * 3 / 4 + SLACK_KB);
+    assert_true(left >= before + BYTES / 1024 * 3 / 4 - SLACK_KB);
+    lyc_file_map_advise(map, 0, BYTES, LYC_FILE_DONE);
+    assert_true(resident_file_kb() <= before + SLACK_KB);
+    assert_int_equal(lyc_file_map_data(map)[BYTES / 2], 7);
+    lyc_file_map_close(map);
+}
+
 static void refuses_what_is_no_file(void **state)
 {
     (void)state;
@@ -362,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_other_faults_on),
         cmocka_unit_test(maps_a_file),
+        cmocka_unit_test(gives_pages_back),
         cmocka_unit_test(refuses_what_is_no_file),
         cmocka_unit_test(survives_a_file_that_shrinks),
         cmocka_unit_test(notices_changes),
