@@ -29,7 +29,7 @@ static bool must_fail(void)
     return number == failing || (number > failing && atomic_load_explicit(&fail_later, memory_order_relaxed));
 }
 
-/* Blocks of several huge pages are put on such pages where the system has them. Matrices are read in rows that lie far
+/* Blocks of a huge page and more are put on such pages where the system has them. Matrices are read in rows that lie far
  * apart: with pages of 4 KB every row costs a walk through the page tables, in a virtual machine through two of them. */
 static const size_t huge_page = (size_t)2 << 20;
 
@@ -49,7 +49,7 @@ void *lyc_alloc(size_t size)
     if (must_fail() || size > PTRDIFF_MAX - huge_page) {
         return NULL;
     }
-    const bool large = size >= 4 * huge_page;
+    const bool large = size >= huge_page;
     if (posix_memalign(&block, large ? huge_page : LYC_ALIGNMENT, size > 0 ? size : 1) != 0) {
         return NULL;
     }

@@ -88,50 +88,62 @@ static const lyc_kernel *find_reference(const lyc_backend *backend, const lyc_pr
     return find_in_set(backend->sets[last], problem);
 }
 
+/* What it takes to make one form later. */
 typedef struct maker {
     const lyc_step *step;
-    const lyc_backend *backend;
     int input;
-    lyc_dtype dtype;
 } maker;
+
+static lyc_status name_step(lyc_error *err, const lyc_step *step)
+{
+    return step->layer[0] != '\0' ? lyc_wrap(err, "layer %s: %s", step->layer, step->op->name)
+                                  : lyc_wrap(err, "%s", step->op->name);
+}
 
 static lyc_status make_packed(void *dst, const void *src, void *context, lyc_error *err)
 {
     const maker *m = context;
-    return m->step->kernel->pack(dst, m->step->problem, m->step->state, m->input, src, err);
+    const lyc_step *step = m->step;
+    const lyc_status status = step->kernel->pack(dst, step->problem, step->state, m->input, src, err);
+    return status == LYC_OK ? LYC_OK : name_step(err, step);
 }
 
 static lyc_status make_converted(void *dst, const void *src, void *context, lyc_error *err)
 {
     const maker *m = context;
     const lyc_operand *o = &m->step->problem->in[m->input];
-    return lyc_dtype_convert(dst, m->dtype, src, o->stored, (size_t)lyc_shape_elements(&o->shape), err);
+    const size_t n = (size_t)lyc_shape_elements(&o->shape);
+    const lyc_status status = lyc_dtype_convert_parallel(dst, o->dtype, src, o->stored, n, err);
+    return status == LYC_OK ? LYC_OK : name_step(err, m->step);
 }
 
 /* The form of one frozen operand: packed by the kernel, converted, or the stored bytes themselves. */
-static lyc_status take_frozen(lyc_step *step, int input, const lyc_slot *slot, const lyc_plan_options *options,
+static lyc_status take_frozen(lyc_program *p, lyc_step *step, int input, const lyc_slot *slot,
                               lyc_weight_store *weights, lyc_error *err)
 {
     const lyc_operand *o = &step->problem->in[input];
-    maker context = {step, options->backend, input, o->dtype};
     char key[LYC_PACK_KEY] = "";
     size_t bytes = 0;
     if (step->kernel->pack_bytes != NULL) {
         bytes = step->kernel->pack_bytes(key, step->problem, step->state, input);
     }
-    if (bytes > 0) {
-        return lyc_weight_store_get(&step->packed[input], weights, slot->weight_data, key, bytes, make_packed, &context,
-                                    err);
-    }
+    const bool packs = bytes > 0;
     const size_t element = (size_t)lyc_dtype_bits(o->stored) / 8;
-    if (o->stored == o->dtype && (uintptr_t)slot->weight_data % element == 0) {
+    if (!packs && o->stored == o->dtype && (uintptr_t)slot->weight_data % element == 0) {
         step->packed[input] = slot->weight_data;
         return LYC_OK;
     }
-    LYC_TRY(lyc_shape_bytes(&bytes, &o->shape, o->dtype, err));
-    snprintf(key, sizeof key, "as %s", lyc_dtype_name(o->dtype));
-    return lyc_weight_store_get(&step->packed[input], weights, slot->weight_data, key, bytes, make_converted, &context,
-                                err);
+    if (!packs) {
+        LYC_TRY(lyc_shape_bytes(&bytes, &o->shape, o->dtype, err));
+        snprintf(key, sizeof key, "as %s", lyc_dtype_name(o->dtype));
+    }
+    maker *context = lyc_arena_alloc(&p->arena, 1, sizeof *context);
+    if (context == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for a plan");
+    }
+    *context = (maker){step, input};
+    return lyc_weight_store_get(&step->packed[input], weights, slot->weight_data, key, bytes,
+                                packs ? make_packed : make_converted, context, err);
 }
 
 static void log_choice(const lyc_step *step)
@@ -174,22 +186,33 @@ static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_opt
     for (int i = 0; i < step->n_inputs; i++) {
         const lyc_slot *slot = step->in[i] >= 0 ? p->slots[step->in[i]] : NULL;
         if (slot != NULL && slot->kind == LYC_SLOT_WEIGHT) {
-            LYC_TRY(take_frozen(step, i, slot, options, slot->constant ? own : weights, err));
+            LYC_TRY(take_frozen(p, step, i, slot, slot->constant ? own : weights, err));
         }
     }
     log_choice(step);
     return LYC_OK;
 }
 
-lyc_status lyc_program_select(lyc_program *p, const lyc_plan_options *options, lyc_weight_store *weights,
-                              lyc_weight_store *own, lyc_error *err)
+static lyc_status select_all(lyc_program *p, const lyc_plan_options *options, lyc_weight_store *weights,
+                             lyc_weight_store *own, lyc_error *err)
 {
     for (int i = 0; i < p->n_steps; i++) {
         lyc_step *step = p->steps[i];
         if (!step->view && select_step(p, step, options, weights, own, err) != LYC_OK) {
-            return step->layer[0] != '\0' ? lyc_wrap(err, "layer %s: %s", step->layer, step->op->name)
-                                          : lyc_wrap(err, "%s", step->op->name);
+            return name_step(err, step);
         }
     }
-    return LYC_OK;
+    LYC_TRY(lyc_weight_store_make(own, err));
+    return own == weights ? LYC_OK : lyc_weight_store_make(weights, err);
+}
+
+lyc_status lyc_program_select(lyc_program *p, const lyc_plan_options *options, lyc_weight_store *weights,
+                              lyc_weight_store *own, lyc_error *err)
+{
+    const lyc_status status = select_all(p, options, weights, own, err);
+    if (status != LYC_OK) {
+        lyc_weight_store_forget(weights);
+        lyc_weight_store_forget(own);
+    }
+    return status;
 }

@@ -17,13 +17,21 @@ lyc_status lyc_weight_store_new(lyc_weight_store **out, const lyc_backend *backe
 /* Also frees every form; plans that use them must be gone. Accepts NULL. */
 void lyc_weight_store_free(lyc_weight_store *store);
 
-/* Fills dst with one form of the weight at src. */
+/* Fills dst with one form of the weight at src. Several run at the same time. */
 typedef lyc_status (*lyc_weight_maker)(void *dst, const void *src, void *context, lyc_error *err);
 
-/* Borrows the form `key` of the weight at src, making it if it is not there yet. Not thread-safe: plans of one store
- * are compiled one after the other. */
+/* Borrows the form `key` of the weight at src. One that is not there yet gets its memory now and its contents with
+ * lyc_weight_store_make, until which src and context (kept) must stay. Not thread-safe: plans of one store are compiled
+ * one after the other. */
 lyc_status lyc_weight_store_get(const void **form, lyc_weight_store *store, const void *src, const char *key,
                                 size_t bytes, lyc_weight_maker make, void *context, lyc_error *err);
+
+/* Makes what was asked for since the last time, on all threads: a model has many small weights and a few large ones, so
+ * small ones go side by side. When one fails, all of them are given up as by lyc_weight_store_forget. */
+lyc_status lyc_weight_store_make(lyc_weight_store *store, lyc_error *err);
+
+/* Gives up what was asked for and is not made yet. */
+void lyc_weight_store_forget(lyc_weight_store *store);
 
 /* Bytes of all forms, and how many there are. */
 size_t lyc_weight_store_bytes(const lyc_weight_store *store);

@@ -2,7 +2,8 @@
  *
  * One panel and a few channels at a time: what is contiguous in memory is converted to f32 into a small buffer, laid
  * out as lines of the panel (all columns of one k), and handed to the instruction set's panel_from_rows. Weights of one
- * tap whose channels are contiguous (linear layers) go the shorter way through panel_from_columns.
+ * tap whose channels are contiguous (linear layers) go the shorter way through panel_from_columns. Stretches are short
+ * and far apart, so that no processor fetches them by itself: the next ones are asked for meanwhile.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,6 +12,7 @@
 
 #include "backend/cpu/gemm.h"
 #include "base/thread.h"
+#include "tensor/convert/convert.h"
 #include "tensor/dtype.h"
 
 enum {
@@ -44,6 +46,7 @@ lyc_gemm_form lyc_gemm_packed_form(const lyc_gemm_isa *isa, lyc_dtype a, lyc_dty
 typedef struct packing {
     const lyc_gemm_isa *isa;
     const lyc_gemm_weights *w;
+    lyc_convert_run widen; /* NULL: not by way of f32 */
     lyc_dtype panel_dtype;
     char *dst;
     atomic_int status; /* the first failure */
@@ -57,10 +60,28 @@ typedef struct panel_place {
     int columns;
 } panel_place;
 
-static lyc_status convert(float *dst, const lyc_gemm_weights *w, int64_t at, int64_t n)
+static const char *place_of(const lyc_gemm_weights *w, int64_t at)
 {
-    const char *from = (const char *)w->base + (w->first + at) * lyc_dtype_bits(w->dtype) / 8;
-    return lyc_dtype_convert(dst, LYC_F32, from, w->dtype, (size_t)n, NULL);
+    return (const char *)w->base + (w->first + at) * lyc_dtype_bits(w->dtype) / 8;
+}
+
+static lyc_status convert(float *dst, const packing *p, int64_t at, int64_t n)
+{
+    if (p->widen != NULL) {
+        p->widen(dst, place_of(p->w, at), (size_t)n);
+        return LYC_OK;
+    }
+    return lyc_dtype_convert(dst, LYC_F32, place_of(p->w, at), p->w->dtype, (size_t)n, NULL);
+}
+
+/* Asks for n elements that are needed soon. */
+static void fetch(const lyc_gemm_weights *w, int64_t at, int64_t n)
+{
+    const char *from = place_of(w, at);
+    const char *end = place_of(w, at + n);
+    for (; from < end; from += 64) {
+        __builtin_prefetch(from);
+    }
 }
 
 static int tap_at(const lyc_gemm_weights *w, int tap)
@@ -80,28 +101,64 @@ static lyc_status pack_columns(const packing *p, const panel_place *place, int64
     float buffer[LYC_GEMM_COLUMNS_MAX * CHANNELS];
     const void *columns[LYC_GEMM_COLUMNS_MAX];
     for (int j = 0; j < place->columns; j++) {
+        const int64_t at = (place->column + j) * p->w->column_step + channel;
+        const int64_t left = p->w->channels - channel - count;
         columns[j] = buffer + j * CHANNELS;
-        LYC_TRY(convert(buffer + j * CHANNELS, p->w, (place->column + j) * p->w->column_step + channel, count));
+        fetch(p->w, at + count, left < CHANNELS ? left : CHANNELS);
+        LYC_TRY(convert(buffer + j * CHANNELS, p, at, count));
     }
     p->isa->panel_from_columns(place->dst + lyc_gemm_panel_bytes(p->isa, p->panel_dtype, place->vectors, channel),
                                p->panel_dtype, place->vectors, columns, LYC_F32, count, place->columns);
     return LYC_OK;
 }
 
-/* Channels [channel, channel + count) of all columns and taps into the buffer: in the order of memory, the outer of
- * column and channel at distances of *outer_step floats. */
-static lyc_status bring_channels(float *buffer, int64_t *outer_step, const packing *p, const panel_place *place,
-                                 int64_t channel, int count)
+/* Whether the channels of one column follow each other, column after column; else the columns of one channel do. */
+static bool channels_are_inner(const lyc_gemm_weights *w)
+{
+    return w->channel_step == inner_step(w) && w->column_step != inner_step(w);
+}
+
+/* Lines of all columns, taps innermost: of weights [column][channel][tap]. */
+static lyc_status turn_columns(float *lines, float *buffer, const packing *p, const panel_place *place, int64_t channel,
+                               int count)
 {
     const lyc_gemm_weights *w = p->w;
-    const int64_t step = inner_step(w);
-    const bool channels_inner = w->channel_step == step && w->column_step != step;
-    const int outer = channels_inner ? place->columns : count;
-    *outer_step = step * (channels_inner ? count : place->columns);
-    for (int i = 0; i < outer; i++) {
-        const int64_t at = channels_inner ? (place->column + i) * w->column_step + channel * w->channel_step
-                                          : (channel + i) * w->channel_step + place->column * w->column_step;
-        LYC_TRY(convert(buffer + i * *outer_step, w, at, *outer_step));
+    const void *columns[LYC_GEMM_COLUMNS_MAX];
+    const int64_t length = count * w->channel_step;
+    const int64_t left = (w->channels - channel - count) * w->channel_step;
+    for (int j = 0; j < place->columns; j++) {
+        const int64_t at = (place->column + j) * w->column_step + channel * w->channel_step;
+        columns[j] = buffer + j * length;
+        fetch(w, at + length, left < length ? left : length);
+        LYC_TRY(convert(buffer + j * length, p, at, length));
+    }
+    p->isa->panel_from_columns(lines, LYC_F32, place->vectors, columns, LYC_F32, (int)length, place->columns);
+    return LYC_OK;
+}
+
+/* The same of weights [channel][column][tap]. */
+static lyc_status turn_channels(float *lines, float *buffer, const packing *p, const panel_place *place,
+                                int64_t channel, int count)
+{
+    const lyc_gemm_weights *w = p->w;
+    const int64_t step = w->column_step;
+    const int width = place->vectors * p->isa->lanes;
+    const int64_t length = place->columns * step;
+    for (int c = 0; c < count; c++) {
+        const int64_t at = (channel + c) * w->channel_step + place->column * step;
+        if (channel + count + c < w->channels) {
+            fetch(w, at + count * w->channel_step, length);
+        }
+        LYC_TRY(convert(buffer, p, at, length));
+        for (int64_t tap = 0; tap < step; tap++) {
+            float *line = lines + (c * step + tap) * width;
+            for (int j = 0; j < place->columns; j++) {
+                line[j] = buffer[j * step + tap];
+            }
+            for (int j = place->columns; j < width; j++) {
+                line[j] = 0.0f;
+            }
+        }
     }
     return LYC_OK;
 }
@@ -110,26 +167,19 @@ static lyc_status bring_channels(float *buffer, int64_t *outer_step, const packi
 static lyc_status pack_channels(const packing *p, const panel_place *place, int64_t channel, int count)
 {
     const lyc_gemm_weights *w = p->w;
+    const int width = place->vectors * p->isa->lanes;
     float buffer[BUFFER];
-    float lines[CHANNELS][LYC_GEMM_COLUMNS_MAX];
+    float lines[BUFFER]; /* [count][inner_step][width] */
     const void *rows[CHANNELS];
-    int64_t outer_step;
-    LYC_TRY(bring_channels(buffer, &outer_step, p, place, channel, count));
-    const int64_t step = inner_step(w);
-    const bool channels_inner = w->channel_step == step && w->column_step != step;
-    const int64_t column_step = channels_inner ? outer_step : step;
-    const int64_t channel_step = channels_inner ? step : outer_step;
+    LYC_TRY(channels_are_inner(w) ? turn_columns(lines, buffer, p, place, channel, count)
+                                  : turn_channels(lines, buffer, p, place, channel, count));
     for (int tap = 0; tap < w->taps; tap++) {
         for (int c = 0; c < count; c++) {
-            const float *from = buffer + c * channel_step + tap_at(w, tap);
-            rows[c] = lines[c];
-            for (int j = 0; j < place->columns; j++) {
-                lines[c][j] = from[j * column_step];
-            }
+            rows[c] = lines + (c * inner_step(w) + tap_at(w, tap)) * width;
         }
         const int64_t k = tap * w->channels + channel;
         p->isa->panel_from_rows(place->dst + lyc_gemm_panel_bytes(p->isa, p->panel_dtype, place->vectors, k),
-                                p->panel_dtype, place->vectors, rows, LYC_F32, count, place->columns);
+                                p->panel_dtype, place->vectors, rows, LYC_F32, count, width);
     }
     return LYC_OK;
 }
@@ -208,7 +258,11 @@ static void pack_panels(void *context, int64_t first, int64_t last, int thread)
 lyc_status lyc_gemm_pack_weights(void *dst, const lyc_gemm_isa *isa, lyc_dtype panel_dtype,
                                  const lyc_gemm_weights *weights, lyc_error *err)
 {
-    packing p = {.isa = isa, .w = weights, .panel_dtype = panel_dtype, .dst = dst};
+    packing p = {.isa = isa,
+                 .w = weights,
+                 .widen = lyc_convert_table_get()->widen[weights->dtype],
+                 .panel_dtype = panel_dtype,
+                 .dst = dst};
     lyc_parallel_for(lyc_gemm_panels(isa, weights->columns), pack_panels, &p);
     const lyc_status status = (lyc_status)atomic_load(&p.status);
     return status == LYC_OK
