@@ -1,0 +1,20 @@
+/* adapter_internal.h - shared by the files that make adapters
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_ADAPTER_ADAPTER_INTERNAL_H
+#define LYC_ADAPTER_ADAPTER_INTERNAL_H
+
+#include "adapter/adapter.h"
+
+/* An adapter with standard options and no parameters yet. */
+lyc_status lyc_adapter_alloc(lyc_adapter **out, const lyc_adapter_algorithm *algorithm, const char *name,
+                             const lyc_adapter_target *target, lyc_error *err);
+
+/* Scale, parameters and their memory, once the options are known. */
+lyc_status lyc_adapter_complete(lyc_adapter *a, lyc_error *err);
+
+/* A tensor's numbers as f32. */
+lyc_status lyc_adapter_load(float *out, const lyc_tensor_view *tensor, lyc_error *err);
+
+#endif

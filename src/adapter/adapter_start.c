@@ -1,0 +1,106 @@
+/* adapter_start.c - start values of parameters
+ *
+ * A fresh adapter changes nothing: one factor is zero, or what is computed from the base weight makes up for the rest.
+ * Numbers come from the native generator and depend on the seed, the layer's name and the parameter's name alone: the
+ * same layer starts alike in whatever network it is, and whatever the number of threads.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <string.h>
+
+#include "adapter/adapter_internal.h"
+#include "adapter/dora.h"
+#include "base/memory.h"
+#include "tensor/random.h"
+#include "tensor/shape.h"
+
+/* FNV-1a: the same on every machine and in every process. */
+static uint32_t hash(uint32_t h, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        h = (h ^ (unsigned char)*text) * 16777619u;
+    }
+    return h;
+}
+
+/* fan_in as in torch: the second extent times what follows. */
+static double bound_of(const lyc_shape *shape)
+{
+    const int64_t fan_in = lyc_shape_product(shape, shape->rank > 1 ? 1 : 0, shape->rank);
+    return 1.0 / sqrt((double)fan_in);
+}
+
+static void start(const lyc_adapter *a, lyc_adapter_param *p, uint64_t seed)
+{
+    const size_t n = (size_t)lyc_shape_elements(&p->shape);
+    const lyc_native_random random = {
+        .seed = seed, .purpose = LYC_RANDOM_INIT | hash(2166136261u, p->name) << 8, .step = hash(2166136261u, a->name)};
+    double scale = 0.0;
+    double shift = 0.0;
+    switch (p->start) {
+    case LYC_START_ZERO:
+    case LYC_START_COMPUTED:
+        break;
+    case LYC_START_ONE:
+        shift = 1.0;
+        break;
+    case LYC_START_KAIMING:
+        lyc_native_random_uniforms(&random, p->data, 0, n);
+        scale = 2.0 * bound_of(&p->shape);
+        shift = -bound_of(&p->shape);
+        break;
+    case LYC_START_NORMAL:
+        lyc_native_random_normals(&random, p->data, 0, n);
+        scale = p->deviation;
+        break;
+    }
+    for (size_t i = 0; i < n; i++) {
+        p->data[i] = scale == 0.0 ? (float)shift : (float)(scale * (double)p->data[i] + shift);
+    }
+}
+
+bool lyc_adapter_needs_weight(const lyc_adapter *a)
+{
+    bool needed = false;
+    for (int i = 0; i < a->n_params; i++) {
+        needed |= a->params[i].start == LYC_START_COMPUTED;
+    }
+    return needed;
+}
+
+/* Everything that needs the base weight, as f32. */
+static lyc_status start_computed(lyc_adapter *a, const lyc_tensor_view *weight, uint64_t seed, lyc_error *err)
+{
+    char found[LYC_SHAPE_TEXT];
+    char expected[LYC_SHAPE_TEXT];
+    if (weight == NULL) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "start values of %s need the base weight", a->name);
+    }
+    if (!lyc_shape_equal(&weight->shape, &a->target.weight)) {
+        return lyc_fail(err, LYC_E_SHAPE, "the base weight of %s is %s, expected %s", a->name,
+                        lyc_shape_text(found, sizeof found, &weight->shape),
+                        lyc_shape_text(expected, sizeof expected, &a->target.weight));
+    }
+    float *w = lyc_alloc_zero((size_t)lyc_shape_elements(&weight->shape), sizeof *w);
+    if (w == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for the base weight of %s", a->name);
+    }
+    lyc_status status = lyc_adapter_load(w, weight, err);
+    if (status == LYC_OK && a->algorithm->start != NULL) {
+        status = a->algorithm->start(a, w, seed, err);
+    }
+    if (status == LYC_OK && lyc_dora_has(a)) {
+        lyc_dora_start(a, w);
+    }
+    lyc_free(w);
+    return status;
+}
+
+lyc_status lyc_adapter_initialise(lyc_adapter *a, const lyc_tensor_view *weight, uint64_t seed, lyc_error *err)
+{
+    for (int i = 0; i < a->n_params; i++) {
+        start(a, &a->params[i], seed);
+    }
+    return lyc_adapter_needs_weight(a) ? start_computed(a, weight, seed, err) : LYC_OK;
+}
