@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "lycoris/option.h"
 #include "lycoris/safetensors.h"
+#include "tensor/random.h"
 
 /* What an adapter must know of a layer when there is no graph. */
 typedef struct lyc_adapter_target {
@@ -96,6 +97,7 @@ typedef struct lyc_adapter_param {
     double deviation; /* of LYC_START_NORMAL */
     bool trainable;   /* false: part of the file that stays as it is */
     bool saved;       /* false: its value goes into another tensor when saved (the scalar) */
+    bool optional;    /* files may lack it: see lyc_adapter_restore */
     float *data;      /* the adapter's memory */
 } lyc_adapter_param;
 
@@ -104,8 +106,9 @@ typedef struct lyc_adapter {
     const char *name; /* of the layer; parameters in graphs are "<name>.<param>" */
     lyc_adapter_target target;
     int64_t out, in, kernel;
-    void *config; /* algorithm->config_size bytes, beginning with a lyc_adapter_config */
-    double scale; /* alpha / rank, or as the algorithm says; 1 where there is no alpha */
+    void *config;    /* algorithm->config_size bytes, beginning with a lyc_adapter_config */
+    double scale;    /* alpha / rank, or as the algorithm says; 1 where there is no alpha */
+    bool incomplete; /* a file lacked optional parameters, which are zero until lyc_adapter_restore */
     int n_params;
     lyc_adapter_param params[LYC_ADAPTER_MAX_PARAMS];
     lyc_arena arena;
@@ -147,8 +150,11 @@ struct lyc_adapter_algorithm {
     /* Says which parameters there are, by lyc_adapter_add. */
     void (*params)(lyc_adapter *a);
 
-    /* Start values of LYC_START_COMPUTED parameters; weight is the base weight, or NULL when none of them is there. */
-    lyc_status (*start)(lyc_adapter *a, const float *weight, uint64_t seed, lyc_error *err);
+    /* Start values of LYC_START_COMPUTED parameters, from the base weight [out,in*kernel] and numbers of its own. */
+    lyc_status (*start)(lyc_adapter *a, const float *weight, const lyc_native_random *random, lyc_error *err);
+
+    /* Values of optional parameters that a file did not have, from the base weight. */
+    lyc_status (*restore)(lyc_adapter *a, const float *weight, lyc_error *err);
 
     /* ΔW [out,in*kernel], with the multiplier (lyc_site_strengthen); for norms [c]. */
     lyc_value *(*delta)(lyc_graph *g, const lyc_adapter_site *site);
@@ -216,6 +222,10 @@ bool lyc_adapter_needs_weight(const lyc_adapter *a);
 /* Sets the start values: they depend on seed and the adapter's name alone. weight: the base weight, needed when
  * lyc_adapter_needs_weight. */
 lyc_status lyc_adapter_initialise(lyc_adapter *a, const lyc_tensor_view *weight, uint64_t seed, lyc_error *err);
+
+/* For an adapter with `incomplete`: computes what its file lacked from the base weight. Until then its change is not
+ * known, and computing it is an error. */
+lyc_status lyc_adapter_restore(lyc_adapter *a, const lyc_tensor_view *weight, lyc_error *err);
 
 /* Trainable elements. */
 int64_t lyc_adapter_parameter_count(const lyc_adapter *a);

@@ -171,8 +171,11 @@ static lyc_status read_as(lyc_adapter *a, const lyc_adapter_group *group, lyc_er
     }
     LYC_TRY(lyc_adapter_complete(a, err));
     for (int i = 0; i < a->n_params; i++) {
-        if (a->params[i].saved) {
-            LYC_TRY(load_param(&a->params[i], group, err));
+        lyc_adapter_param *p = &a->params[i];
+        if (p->optional && lyc_adapter_group_find(group, p->name) == NULL) {
+            a->incomplete = true;
+        } else if (p->saved) {
+            LYC_TRY(load_param(p, group, err));
         }
     }
     return LYC_OK;

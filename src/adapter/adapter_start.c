@@ -11,6 +11,7 @@
 
 #include "adapter/adapter_internal.h"
 #include "adapter/dora.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "tensor/random.h"
 #include "tensor/shape.h"
@@ -31,11 +32,17 @@ static double bound_of(const lyc_shape *shape)
     return 1.0 / sqrt((double)fan_in);
 }
 
+/* The numbers of one parameter of one layer. */
+static lyc_native_random numbers_of(const lyc_adapter *a, const char *name, uint64_t seed)
+{
+    return (lyc_native_random){
+        .seed = seed, .purpose = LYC_RANDOM_INIT | hash(2166136261u, name) << 8, .step = hash(2166136261u, a->name)};
+}
+
 static void start(const lyc_adapter *a, lyc_adapter_param *p, uint64_t seed)
 {
     const size_t n = (size_t)lyc_shape_elements(&p->shape);
-    const lyc_native_random random = {
-        .seed = seed, .purpose = LYC_RANDOM_INIT | hash(2166136261u, p->name) << 8, .step = hash(2166136261u, a->name)};
+    const lyc_native_random random = numbers_of(a, p->name, seed);
     double scale = 0.0;
     double shift = 0.0;
     switch (p->start) {
@@ -69,13 +76,15 @@ bool lyc_adapter_needs_weight(const lyc_adapter *a)
     return needed;
 }
 
-/* Everything that needs the base weight, as f32. */
-static lyc_status start_computed(lyc_adapter *a, const lyc_tensor_view *weight, uint64_t seed, lyc_error *err)
+/* The base weight as f32, which the caller releases. */
+static lyc_status load_weight(float **out, const lyc_adapter *a, const lyc_tensor_view *weight, lyc_error *err)
 {
     char found[LYC_SHAPE_TEXT];
     char expected[LYC_SHAPE_TEXT];
     if (weight == NULL) {
-        return lyc_fail(err, LYC_E_ARGUMENT, "start values of %s need the base weight", a->name);
+        return lyc_fail(err, LYC_E_ARGUMENT,
+                        "values of the %s adapter of %s come from the base weight, which is not there",
+                        a->algorithm->name, a->name);
     }
     if (!lyc_shape_equal(&weight->shape, &a->target.weight)) {
         return lyc_fail(err, LYC_E_SHAPE, "the base weight of %s is %s, expected %s", a->name,
@@ -86,9 +95,29 @@ static lyc_status start_computed(lyc_adapter *a, const lyc_tensor_view *weight, 
     if (w == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for the base weight of %s", a->name);
     }
-    lyc_status status = lyc_adapter_load(w, weight, err);
-    if (status == LYC_OK && a->algorithm->start != NULL) {
-        status = a->algorithm->start(a, w, seed, err);
+    const lyc_status status = lyc_adapter_load(w, weight, err);
+    if (status != LYC_OK) {
+        lyc_free(w);
+        return status;
+    }
+    *out = w;
+    return LYC_OK;
+}
+
+lyc_status lyc_adapter_initialise(lyc_adapter *a, const lyc_tensor_view *weight, uint64_t seed, lyc_error *err)
+{
+    for (int i = 0; i < a->n_params; i++) {
+        start(a, &a->params[i], seed);
+    }
+    if (!lyc_adapter_needs_weight(a)) {
+        return LYC_OK;
+    }
+    float *w;
+    lyc_status status = LYC_OK;
+    LYC_TRY(load_weight(&w, a, weight, err));
+    if (a->algorithm->start != NULL) {
+        const lyc_native_random random = numbers_of(a, "", seed);
+        status = a->algorithm->start(a, w, &random, err);
     }
     if (status == LYC_OK && lyc_dora_has(a)) {
         lyc_dora_start(a, w);
@@ -97,10 +126,20 @@ static lyc_status start_computed(lyc_adapter *a, const lyc_tensor_view *weight, 
     return status;
 }
 
-lyc_status lyc_adapter_initialise(lyc_adapter *a, const lyc_tensor_view *weight, uint64_t seed, lyc_error *err)
+lyc_status lyc_adapter_restore(lyc_adapter *a, const lyc_tensor_view *weight, lyc_error *err)
 {
-    for (int i = 0; i < a->n_params; i++) {
-        start(a, &a->params[i], seed);
+    if (!a->incomplete) {
+        return LYC_OK;
     }
-    return lyc_adapter_needs_weight(a) ? start_computed(a, weight, seed, err) : LYC_OK;
+    float *w;
+    LYC_TRY(load_weight(&w, a, weight, err));
+    const lyc_status status = a->algorithm->restore(a, w, err);
+    lyc_free(w);
+    if (status == LYC_OK) {
+        a->incomplete = false;
+        lyc_log_write(LYC_LOG_WARN, LYC_LOG_GENERAL,
+                      "%s: the %s adapter's file has no start values, they were computed from the base weight", a->name,
+                      a->algorithm->name);
+    }
+    return status;
 }

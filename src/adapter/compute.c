@@ -27,29 +27,34 @@ bool lyc_adapter_changes_bias(const lyc_adapter *a)
 /* A graph of the change, and where its results are. */
 typedef struct change_graph {
     lyc_graph *g;
+    lyc_layer layer;
     lyc_adapter_site site;
     lyc_value *multiplier;
     lyc_value *weight;
     lyc_value *bias;
 } change_graph;
 
-static void build(change_graph *c, const lyc_adapter_change *wanted, const lyc_adapter *a,
-                  const lyc_tensor_view *weight)
+/* The layer and the adapter beside it. */
+static void start_graph(change_graph *c, const lyc_adapter *a, const lyc_tensor_view *weight)
 {
     lyc_graph *g = c->g;
-    lyc_layer layer = {.kind = a->target.kind, .component = "", .name = a->name};
-    layer.conv = lyc_conv2d_plain(1, 0);
-    layer.weight = weight != NULL ? lyc_graph_weight(g, "weight", weight->dtype, weight->shape, weight->data)
-                                  : lyc_graph_input(g, "weight", LYC_FLOAT, a->target.weight);
+    c->layer = (lyc_layer){.kind = a->target.kind, .component = "", .name = a->name, .conv = lyc_conv2d_plain(1, 0)};
+    c->layer.weight = weight != NULL ? lyc_graph_weight(g, "weight", weight->dtype, weight->shape, weight->data)
+                                     : lyc_graph_input(g, "weight", LYC_FLOAT, a->target.weight);
     lyc_adapter_site_init(&c->site, g, a, LYC_VALUE_INPUT);
     c->multiplier = lyc_graph_input(g, "multiplier", LYC_FLOAT, LYC_SHAPE(1));
     c->site.multiplier = c->multiplier;
+}
+
+static void build(change_graph *c, const lyc_adapter_change *wanted)
+{
+    lyc_graph *g = c->g;
     if (wanted->weight != NULL) {
-        lyc_value *d = lyc_adapter_delta(g, &layer, &c->site);
-        c->weight = lyc_graph_output(g, wanted->merged ? lyc_add(g, layer.weight, d) : d);
+        lyc_value *d = lyc_adapter_delta(g, &c->layer, &c->site);
+        c->weight = lyc_graph_output(g, wanted->merged ? lyc_add(g, c->layer.weight, d) : d);
     }
     if (wanted->bias != NULL) {
-        c->bias = lyc_adapter_delta_bias(g, &layer, &c->site);
+        c->bias = lyc_adapter_delta_bias(g, &c->layer, &c->site);
         c->bias = c->bias == NULL ? NULL : lyc_graph_output(g, c->bias);
     }
 }
@@ -80,6 +85,10 @@ lyc_status lyc_adapter_compute(lyc_adapter_change *out, const lyc_adapter *a, co
     char expected[LYC_SHAPE_TEXT];
     lyc_error own;
     err = err != NULL ? err : &own;
+    if (a->incomplete) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "%s: the %s adapter's start values are missing", a->name,
+                        a->algorithm->name);
+    }
     if (weight == NULL && (lyc_adapter_depends_on_weight(a) || out->merged)) {
         return lyc_fail(err, LYC_E_ARGUMENT, "%s: %s changes a weight by what it is, and the base weight is not there",
                         a->name, a->algorithm->name);
@@ -94,7 +103,8 @@ lyc_status lyc_adapter_compute(lyc_adapter_change *out, const lyc_adapter *a, co
     }
     change_graph c = {0};
     LYC_TRY(lyc_graph_new(&c.g, err));
-    build(&c, out, a, weight);
+    start_graph(&c, a, weight);
+    build(&c, out);
     lyc_status status = lyc_graph_status(c.g, err);
     if (status == LYC_OK && (c.weight != NULL || c.bias != NULL)) {
         status = run(out, &c, a, (float)multiplier, err);
@@ -103,21 +113,30 @@ lyc_status lyc_adapter_compute(lyc_adapter_change *out, const lyc_adapter *a, co
     return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
 }
 
-/* ||ΔW||; the sum in f64. */
+/* ||ΔW||, of multiplier 1 and without DoRA; the sum in f64. */
 static lyc_status change_norm(double *norm, const lyc_adapter *a, lyc_error *err)
 {
     const size_t n = (size_t)lyc_shape_elements(&a->target.weight);
-    float *change = lyc_alloc(n * sizeof *change);
-    if (change == NULL) {
+    float *numbers = lyc_alloc(n * sizeof *numbers);
+    change_graph c = {0};
+    if (numbers == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for the change of %s", a->name);
     }
-    lyc_status status = lyc_adapter_compute(&(lyc_adapter_change){.weight = change}, a, NULL, 1.0, err);
+    lyc_adapter_change change = {.weight = numbers};
+    lyc_status status = lyc_graph_new(&c.g, err);
+    if (status == LYC_OK) {
+        start_graph(&c, a, NULL);
+        c.site.layer = &c.layer;
+        c.weight = lyc_graph_output(c.g, a->algorithm->delta(c.g, &c.site));
+        status = run(&change, &c, a, 1.0f, err);
+    }
     double sum = 0.0;
     for (size_t i = 0; status == LYC_OK && i < n; i++) {
-        sum += (double)change[i] * (double)change[i];
+        sum += (double)numbers[i] * (double)numbers[i];
     }
     *norm = sqrt(sum);
-    lyc_free(change);
+    lyc_graph_free(c.g);
+    lyc_free(numbers);
     return status;
 }
 
