@@ -18,7 +18,8 @@ extern "C" {
  * (affinity and a container's limit). Decided at the first call. */
 LYC_API int lyc_thread_count(void);
 
-/* n >= 1; takes effect for loops that start later. Also tells OpenMP. */
+/* n >= 1; takes effect for loops that start later. Also tells OpenMP. What was planned for fewer threads goes on with
+ * those. */
 LYC_API void lyc_thread_set_count(int n);
 
 /* What a report about a problem should say. Texts are static. */

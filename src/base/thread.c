@@ -20,6 +20,9 @@ enum { THREADS_MAX = 1024 };
 /* 0: not decided yet. Part of the process like the pool itself. */
 static atomic_int thread_count;
 
+/* What loops of this thread are divided for; 0: thread_count. */
+static _Thread_local int divided_for;
+
 /* Processors in the affinity mask. */
 static int processors_allowed(void)
 {
@@ -81,7 +84,8 @@ static int default_count(void)
     return n > THREADS_MAX ? THREADS_MAX : n;
 }
 
-int lyc_thread_count(void)
+/* What was asked for last, whatever this thread's loops are divided for. */
+static int wanted_count(void)
 {
     int n = atomic_load_explicit(&thread_count, memory_order_relaxed);
     if (n == 0) {
@@ -92,6 +96,21 @@ int lyc_thread_count(void)
         }
     }
     return n;
+}
+
+int lyc_thread_count(void)
+{
+    return divided_for > 0 ? divided_for : wanted_count();
+}
+
+int lyc_thread_divide_for(int n)
+{
+    assert(n >= 0);
+    const int before = divided_for;
+    const int wanted = wanted_count();
+    divided_for = n;
+    lyc_team_resize(n > 0 && n < wanted ? n : wanted);
+    return before;
 }
 
 void lyc_thread_set_count(int n)
@@ -106,7 +125,8 @@ typedef struct range_loop {
     int64_t count;
     int64_t grain; /* dynamic: indices per range */
     _Atomic int64_t next;
-    int ranges; /* static: number of ranges */
+    int ranges;  /* static: number of ranges */
+    int threads; /* that it is divided for */
     lyc_parallel_body body;
     void *context;
 } range_loop;
@@ -120,13 +140,24 @@ static void run_static_range(const range_loop *loop, int r)
     loop->body(loop->context, first, first + size + (r < longer), r);
 }
 
-/* A team may be smaller than asked for (OMP_THREAD_LIMIT): the ranges stay the same, some members run several. */
+/* A team may be smaller than asked for (OMP_THREAD_LIMIT, lyc_thread_set_count): the ranges stay the same, some members
+ * run several. Loops inside are divided like this one. */
 static void static_work(void *context, int member, int members)
 {
     const range_loop *loop = context;
+    const int before = divided_for;
+    divided_for = loop->threads;
     for (int r = member; r < loop->ranges; r += members) {
         run_static_range(loop, r);
     }
+    divided_for = before;
+}
+
+static int team_size(int64_t ranges, int threads)
+{
+    const int wanted = wanted_count();
+    const int most = threads < wanted ? threads : wanted;
+    return ranges < most ? (int)ranges : most;
 }
 
 void lyc_parallel_for(int64_t count, lyc_parallel_body body, void *context)
@@ -135,12 +166,16 @@ void lyc_parallel_for(int64_t count, lyc_parallel_body body, void *context)
         return;
     }
     const int threads = lyc_thread_count();
-    range_loop loop = {
-        .count = count, .ranges = count < threads ? (int)count : threads, .body = body, .context = context};
-    if (loop.ranges == 1 || lyc_team_is_inside()) {
+    range_loop loop = {.count = count,
+                       .ranges = count < threads ? (int)count : threads,
+                       .threads = threads,
+                       .body = body,
+                       .context = context};
+    const int size = team_size(loop.ranges, threads);
+    if (size == 1 || lyc_team_is_inside()) {
         static_work(&loop, 0, 1);
     } else {
-        lyc_team_run(loop.ranges, static_work, &loop);
+        lyc_team_run(size, static_work, &loop);
     }
 }
 
@@ -148,14 +183,17 @@ static void dynamic_work(void *context, int member, int members)
 {
     range_loop *loop = context;
     (void)members;
+    const int before = divided_for;
+    divided_for = loop->threads;
     for (;;) {
         const int64_t first = atomic_fetch_add_explicit(&loop->next, loop->grain, memory_order_relaxed);
         if (first >= loop->count) {
-            return;
+            break;
         }
         const int64_t last = loop->count - first < loop->grain ? loop->count : first + loop->grain;
         loop->body(loop->context, first, last, member);
     }
+    divided_for = before;
 }
 
 void lyc_parallel_dynamic(int64_t count, int64_t grain, lyc_parallel_body body, void *context)
@@ -166,10 +204,11 @@ void lyc_parallel_dynamic(int64_t count, int64_t grain, lyc_parallel_body body, 
     }
     const int64_t ranges = count / grain + (count % grain != 0);
     const int threads = lyc_thread_count();
-    range_loop loop = {.count = count, .grain = grain, .body = body, .context = context};
-    if (ranges == 1 || threads == 1 || lyc_team_is_inside()) {
+    range_loop loop = {.count = count, .grain = grain, .threads = threads, .body = body, .context = context};
+    const int size = team_size(ranges, threads);
+    if (size == 1 || lyc_team_is_inside()) {
         dynamic_work(&loop, 0, 1);
     } else {
-        lyc_team_run(ranges < threads ? (int)ranges : threads, dynamic_work, &loop);
+        lyc_team_run(size, dynamic_work, &loop);
     }
 }

@@ -15,6 +15,11 @@
 /* Processors that this process may run on: affinity and a container's limit; at least 1. */
 int lyc_thread_processors(void);
 
+/* From now on lyc_thread_count() is n on the calling thread, and its loops are divided for n threads, whatever
+ * lyc_thread_set_count says later; they run on at most as many as it says. For work whose scratch memory was sized
+ * earlier. n = 0: as lyc_thread_set_count says. Returns what was in force before, to be given back. */
+int lyc_thread_divide_for(int n);
+
 /* Calls body(context, first, last, thread) for disjoint ranges that cover [0, count); thread is in
  * [0, lyc_thread_count()). The ranges depend on count and the number of threads alone, each thread gets one range of
  * neighbouring indices, and the call returns when all are done. Nested calls run the same ranges one after the other on

@@ -50,7 +50,7 @@ typedef struct lyc_kernel {
     lyc_status (*prepare)(void **state, const lyc_problem *p, lyc_error *err);
     void (*release)(void *state);
 
-    /* Scratch bytes for a run with lyc_thread_count() threads; NULL: none. */
+    /* Scratch bytes for a run with lyc_thread_count() threads, which is the same number then; NULL: none. */
     size_t (*workspace)(const lyc_problem *p, const void *state);
 
     /* Packing of frozen operands. `pack_bytes` says how large the packed form of an input is (0: taken as it is) and

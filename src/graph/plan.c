@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "graph/graph_internal.h"
 #include "graph/plan_internal.h"
 #include "tensor/dtype.h"
@@ -253,7 +254,10 @@ lyc_status lyc_plan_compile(lyc_plan **out, const lyc_graph *g, const lyc_plan_o
     plan->options = *options;
     plan->weights = options->weights;
     plan->check_finite = finite_check_wanted(options);
-    lyc_status status = compile(plan, g, err);
+    plan->threads = lyc_thread_count();
+    const int before = lyc_thread_divide_for(plan->threads);
+    const lyc_status status = compile(plan, g, err);
+    lyc_thread_divide_for(before);
     if (status != LYC_OK) {
         lyc_plan_free(plan);
         return status;
@@ -379,12 +383,15 @@ lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err)
     if (!plan->calls_filled) {
         LYC_TRY(fill_calls(plan, err));
     }
-    for (int i = 0; i < plan->program.n_steps; i++) {
+    lyc_status status = LYC_OK;
+    const int before = lyc_thread_divide_for(plan->threads);
+    for (int i = 0; i < plan->program.n_steps && status == LYC_OK; i++) {
         if (!plan->program.steps[i]->view) {
-            LYC_TRY(run_step(plan, plan->program.steps[i], err));
+            status = run_step(plan, plan->program.steps[i], err);
         }
     }
-    return LYC_OK;
+    lyc_thread_divide_for(before);
+    return status;
 }
 
 const void *lyc_plan_data(const lyc_plan *plan, const lyc_value *v)

@@ -66,7 +66,9 @@ lyc_status lyc_plan_bind(lyc_plan *plan, const lyc_value *v, void *data, size_t 
 lyc_dtype lyc_plan_dtype(const lyc_plan *plan, const lyc_value *v);
 size_t lyc_plan_bytes(const lyc_plan *plan, const lyc_value *v);
 
-/* Every input and parameter must be bound. Names layer and operation of a failing step. */
+/* Every input and parameter must be bound. Divides the work for as many threads as there were at compiling (the bits of
+ * some kernels depend on it) and runs on at most as many as there are now. Names layer and operation of a failing step.
+ */
 lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err);
 
 /* Where an output (lyc_graph_output, or a parameter's gradient) lies after a run; valid until the next run. NULL when v

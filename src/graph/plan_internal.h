@@ -16,6 +16,7 @@ struct lyc_plan {
     lyc_plan_memory memory;
     lyc_shared_arena own_arena;
     char *arena; /* where it is now: a shared one may move */
+    int threads; /* that kernels divide their work for: their scratch memory is sized for it */
     bool check_finite;
     bool calls_filled; /* pointers of all calls are those of the present bindings */
 };

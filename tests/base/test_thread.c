@@ -102,6 +102,31 @@ static void nested_loops_run_on_the_caller(void **state)
     assert_int_equal(sum, 70);
 }
 
+/* Work that was divided for three threads stays so with eight and with one: scratch memory may depend on it. */
+static void division_can_be_kept(void **state)
+{
+    (void)state;
+    static const int counts[] = {3, 8, 1};
+    lyc_thread_set_count(3);
+    const int before = lyc_thread_divide_for(lyc_thread_count());
+    assert_int_equal(before, 0);
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        static trace t;
+        memset(&t, 0, sizeof t);
+        lyc_thread_set_count(counts[c]);
+        assert_int_equal(lyc_thread_count(), 3);
+        lyc_parallel_for(100, record, &t);
+        assert_int_equal(t.calls, 3);
+        assert_int_equal(t.last[2], 100);
+        memset(&t, 0, sizeof t);
+        lyc_parallel_dynamic(100, 1, record, &t);
+        assert_int_equal(t.calls, 100);
+        assert_int_equal(t.last[3], 0); /* nobody is thread 3 */
+    }
+    assert_int_equal(lyc_thread_divide_for(before), 3);
+    assert_int_equal(lyc_thread_count(), 1);
+}
+
 static void loops_do_not_allocate(void **state)
 {
     (void)state;
@@ -116,9 +141,8 @@ static void loops_do_not_allocate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(covers_each_index_once),
-        cmocka_unit_test(dynamic_covers_each_index_once),
-        cmocka_unit_test(nested_loops_run_on_the_caller),
+        cmocka_unit_test(covers_each_index_once),         cmocka_unit_test(dynamic_covers_each_index_once),
+        cmocka_unit_test(nested_loops_run_on_the_caller), cmocka_unit_test(division_can_be_kept),
         cmocka_unit_test(loops_do_not_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
