@@ -29,7 +29,7 @@ static void close_picture(picture *p)
 
 static lyc_status check_size(const VipsImage *image, lyc_error *err)
 {
-    const int64_t pixels = (int64_t)image->Xsize * image->Ysize;
+    const int64_t pixels = (int64_t)image->Xsize * image->Ysize; /* fits: both are int */
     if (image->Xsize < 1 || image->Ysize < 1 || image->Xsize > LYC_IMAGE_MAX_SIDE ||
         image->Ysize > LYC_IMAGE_MAX_SIDE || pixels > LYC_IMAGE_MAX_PIXELS) {
         return lyc_fail(err, LYC_E_SHAPE,

@@ -48,7 +48,7 @@ static bool find_entry(uint32_t *count, size_t *value, const tiff *t, size_t dir
     }
     const size_t entries = read_number(t, directory, 2);
     for (size_t i = 0; i < entries; i++) {
-        const size_t at = directory + 2 + i * ENTRY_SIZE;
+        const size_t at = directory + 2 + i * ENTRY_SIZE; /* fits: i has 16 bits, directory 32 */
         if (at > t->size || t->size - at < ENTRY_SIZE) {
             return false;
         }
@@ -120,7 +120,7 @@ bool lyc_exif_comment_find(lyc_strbuf *text, const unsigned char *data, size_t s
 static void append_number(lyc_strbuf *out, uint32_t v, int bytes)
 {
     for (int i = bytes - 1; i >= 0; i--) {
-        lyc_strbuf_append_char(out, (char)(v >> (8 * i)));
+        lyc_strbuf_append_char(out, (char)(v >> (8 * i))); /* fits: i < 4 */
     }
 }
 

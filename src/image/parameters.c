@@ -24,7 +24,8 @@ static char *copy_span(lyc_span span)
 /* Takes value, also when it fails. */
 static lyc_status add_item(lyc_parameters *p, lyc_span key, char *value, lyc_error *err)
 {
-    lyc_parameter *items = lyc_realloc(p->items, (p->count + 1) * sizeof *items);
+    lyc_parameter *items =
+        lyc_realloc(p->items, (p->count + 1) * sizeof *items); /* fits: an item has more bytes of text */
     char *key_copy = copy_span(key);
     p->items = items != NULL ? items : p->items;
     if (items == NULL || key_copy == NULL || value == NULL) {
@@ -189,7 +190,7 @@ static int32_t unicode_escape(const char *p, const char *end)
         if (digit < 0) {
             return -1;
         }
-        c = c * 16 + digit;
+        c = c * 16 + digit; /* fits: 4 digits */
     }
     return (c >= 0xd800 && c <= 0xdfff) || c == 0 ? 0xfffd : c;
 }
