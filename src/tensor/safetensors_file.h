@@ -1,4 +1,4 @@
-/* safetensors_file.h - what the writer needs of an open file
+/* safetensors_file.h - what other files of the library need of an open file
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,5 +10,8 @@
 
 /* The mapping; NULL when the file is in memory. */
 const lyc_file_map *lyc_safetensors_map(const lyc_safetensors *file);
+
+/* Index of the tensor of a name; SIZE_MAX when there is none. */
+size_t lyc_safetensors_index(const lyc_safetensors *file, const char *name);
 
 #endif

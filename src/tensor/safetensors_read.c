@@ -203,9 +203,14 @@ lyc_tensor_view lyc_safetensors_tensor(const lyc_safetensors *file, size_t index
     };
 }
 
+size_t lyc_safetensors_index(const lyc_safetensors *file, const char *name)
+{
+    return lyc_header_find_tensor(&file->header, lyc_span_of(name));
+}
+
 bool lyc_safetensors_find(lyc_tensor_view *out, const lyc_safetensors *file, const char *name)
 {
-    const size_t index = lyc_header_find_tensor(&file->header, lyc_span_of(name));
+    const size_t index = lyc_safetensors_index(file, name);
     if (index == SIZE_MAX) {
         return false;
     }
