@@ -163,7 +163,8 @@ lyc_status lyc_adapter_complete(lyc_adapter *a, lyc_error *err)
     const lyc_adapter_config *config = a->config;
     if ((a->algorithm->common & LYC_ADAPTER_ALPHA) != 0) {
         const double rank = (double)config->rank;
-        const double alpha = config->alpha == 0.0 ? rank : config->alpha;
+        /* As files have it: the scale is the same when the adapter is read back. */
+        const double alpha = config->alpha == 0.0 ? rank : (double)(float)config->alpha;
         a->scale = alpha / (config->rs_lora ? sqrt(rank) : rank);
     }
     if (config->weight_decompose && config->bypass_mode) {

@@ -45,7 +45,8 @@ lyc_status lyc_rotation_recover(lyc_adapter *a, const lyc_adapter_group *group, 
 
 void lyc_rotation_params(lyc_adapter *a, lyc_shape blocks)
 {
-    const lyc_rotation_config *config = a->config;
+    lyc_rotation_config *config = a->config;
+    config->constraint = (double)(float)config->constraint;
     lyc_adapter_add(a, "oft_blocks", blocks, LYC_START_ZERO);
     if (config->rescaled) {
         lyc_adapter_add(a, "rescale", lyc_adapter_pointwise(a, a->out, 1), LYC_START_ONE);

@@ -19,7 +19,7 @@ extern const lyc_option lyc_rotation_options[];
 /* The constraint (`alpha` in files) and whether there is `rescale`. */
 lyc_status lyc_rotation_recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err);
 
-/* Adds oft_blocks of the shape, and rescale. */
+/* Adds oft_blocks of the shape, and rescale. The constraint becomes the f32 number that files have. */
 void lyc_rotation_params(lyc_adapter *a, lyc_shape blocks);
 
 /* multiplier (R - I) + I of every block, [blocks,size,size]. */
