@@ -14,7 +14,6 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "checkpoint/config_read.h"
-#include "checkpoint/tensor_list.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -26,6 +25,11 @@ typedef struct maker {
     size_t missing_count;
     lyc_strbuf missing; /* the keys of the first ones */
 } maker;
+
+static bool is_text(lyc_component_kind kind)
+{
+    return kind == LYC_COMPONENT_TEXT_ENCODER || kind == LYC_COMPONENT_TEXT_ENCODER_2;
+}
 
 const char *lyc_source_content(const lyc_source *source)
 {
@@ -51,20 +55,6 @@ static bool same_but_ones(const lyc_shape *a, const lyc_shape *b)
         }
     }
     return true;
-}
-
-/* What the file has to have for a tensor of this shape. */
-static lyc_shape shape_in_file(const lyc_shape *shape, const lyc_key *key)
-{
-    lyc_shape out = *shape;
-    if (key->part > 0) {
-        out.dims[0] = 3 * shape->dims[0]; /* fits: widths are at most 2^16 */
-    }
-    if (key->transposed) {
-        out.dims[0] = shape->dims[1];
-        out.dims[1] = shape->dims[0];
-    }
-    return out;
 }
 
 static lyc_status note_missing(maker *m, const char *key, lyc_error *err)
@@ -142,7 +132,7 @@ static lyc_status take(void *context, const char *name, const lyc_shape *shape, 
     if (!lyc_source_find(&found, &file, c->source, key.text)) {
         return note_missing(m, key.text, err);
     }
-    const lyc_shape expected = shape_in_file(shape, &key);
+    const lyc_shape expected = lyc_key_shape(&key, shape);
     if (!same_but_ones(&found.shape, &expected)) {
         return fail_shape(&found, file, &expected, err);
     }
@@ -155,20 +145,6 @@ static lyc_status take(void *context, const char *name, const lyc_shape *shape, 
 }
 
 /* --- a component -------------------------------------------------------------------------------------------------- */
-
-static lyc_status walk(lyc_component *c, lyc_tensor_visit visit, void *context, lyc_error *err)
-{
-    switch (c->kind) {
-    case LYC_COMPONENT_UNET:
-        return lyc_unet_tensors(&c->config.unet, visit, context, err);
-    case LYC_COMPONENT_CONTROLNET:
-        return lyc_controlnet_tensors(&c->config.unet, visit, context, err);
-    case LYC_COMPONENT_VAE:
-        return lyc_vae_tensors(&c->config.vae, visit, context, err);
-    default:
-        return lyc_clip_text_tensors(&c->config.clip_text, visit, context, err);
-    }
-}
 
 static int compare_places(const void *a, const void *b)
 {
@@ -232,14 +208,13 @@ static lyc_status fail_missing(const maker *m, lyc_error *err)
 static lyc_status fill(lyc_component *c, lyc_error *err)
 {
     maker m = {.c = c};
-    lyc_status status = walk(c, take, &m, err);
+    lyc_status status = lyc_component_tensors(c->kind, &c->config, take, &m, err);
     if (status == LYC_OK && m.missing_count > 0) {
         status = fail_missing(&m, err);
     }
     lyc_strbuf_clear(&m.missing);
     LYC_TRY(status);
-    const bool is_text = c->kind == LYC_COMPONENT_TEXT_ENCODER || c->kind == LYC_COMPONENT_TEXT_ENCODER_2;
-    if (is_text && c->config.clip_text.penultimate) {
+    if (is_text(c->kind) && c->config.clip_text.penultimate) {
         use_dropped_layer(c);
     }
     return index_views(c, err);
@@ -263,46 +238,62 @@ static void set_default(lyc_component_config *config, lyc_component_kind kind)
     }
 }
 
-/* A text encoder has a projection when the configuration says so or the file has one. */
-static lyc_status apply_clip_text(lyc_component *c, const json_t *json, const char *path, lyc_error *err)
+/* The fields that json has over what is there. */
+static lyc_status apply(lyc_component_config *config, lyc_component_kind kind, bool *with_projection,
+                        const json_t *json, const char *file, lyc_error *err)
+{
+    switch (kind) {
+    case LYC_COMPONENT_UNET:
+        return lyc_unet_config_apply(&config->unet, json, file, err);
+    case LYC_COMPONENT_CONTROLNET:
+        return lyc_controlnet_config_apply(&config->unet, json, file, err);
+    case LYC_COMPONENT_VAE:
+        return lyc_vae_config_apply(&config->vae, json, file, err);
+    default:
+        return lyc_clip_text_config_apply(&config->clip_text, with_projection, json, file, err);
+    }
+}
+
+lyc_status lyc_component_config_read(lyc_component_config *out, lyc_component_kind kind, const json_t *json,
+                                     const char *file, lyc_error *err)
 {
     bool with_projection = false;
-    lyc_key key;
-    lyc_tensor_view view;
-    const lyc_source_file *file;
-    lyc_clip_text_config *config = &c->config.clip_text;
-    const int projection_dim = config->projection_dim;
-    LYC_TRY(lyc_clip_text_config_apply(config, &with_projection, json, path, err));
-    const bool found = lyc_layout_key(&key, c->layout, config, "text_projection.weight") &&
-                       lyc_source_find(&view, &file, c->source, key.text);
-    if (config->penultimate || (!found && !with_projection)) {
-        config->projection_dim = 0;
-    } else if (json_object_get(json, "projection_dim") == NULL) {
-        config->projection_dim = projection_dim;
+    set_default(out, kind);
+    LYC_TRY(apply(out, kind, &with_projection, json, file, err));
+    if (is_text(kind) && !with_projection) {
+        out->clip_text.projection_dim = 0;
     }
     return LYC_OK;
 }
 
-static lyc_status apply(lyc_component *c, const json_t *json, const char *path, lyc_error *err)
+/* Whether the file has the tensor of a name. */
+static bool has_tensor(const lyc_component *c, const char *name)
 {
-    switch (c->kind) {
-    case LYC_COMPONENT_UNET:
-        return lyc_unet_config_apply(&c->config.unet, json, path, err);
-    case LYC_COMPONENT_CONTROLNET:
-        return lyc_controlnet_config_apply(&c->config.unet, json, path, err);
-    case LYC_COMPONENT_VAE:
-        return lyc_vae_config_apply(&c->config.vae, json, path, err);
-    default:
-        return apply_clip_text(c, json, path, err);
+    lyc_key key;
+    lyc_tensor_view view;
+    const lyc_source_file *file;
+    return lyc_layout_key(&key, c->layout, &c->config, name) && lyc_source_find(&view, &file, c->source, key.text);
+}
+
+/* By its config.json. A projection that the file has and the architecture does not name is taken as well. */
+static lyc_status read_config(lyc_component *c, const json_t *json, const char *file, lyc_error *err)
+{
+    LYC_TRY(lyc_component_config_read(&c->config, c->kind, json, file, err));
+    if (is_text(c->kind) && c->config.clip_text.projection_dim == 0 && has_tensor(c, "text_projection.weight")) {
+        lyc_clip_text_config with = {0};
+        bool unused;
+        lyc_clip_text_config_default(&with);
+        LYC_TRY(lyc_clip_text_config_apply(&with, &unused, json, file, err));
+        c->config.clip_text.projection_dim = with.projection_dim;
     }
+    return LYC_OK;
 }
 
 /* Heads that the tensors do not tell are 0; only computing needs them. */
 static lyc_status check_heads(const lyc_component *c, lyc_error *err)
 {
     const bool is_unet = c->kind == LYC_COMPONENT_UNET || c->kind == LYC_COMPONENT_CONTROLNET;
-    const bool is_text = c->kind == LYC_COMPONENT_TEXT_ENCODER || c->kind == LYC_COMPONENT_TEXT_ENCODER_2;
-    const int heads = is_unet ? c->config.unet.mid_heads : is_text ? c->config.clip_text.heads : 1;
+    const int heads = is_unet ? c->config.unet.mid_heads : is_text(c->kind) ? c->config.clip_text.heads : 1;
     if (heads == 0) {
         return lyc_fail(err, LYC_E_UNSUPPORTED,
                         "the number of attention heads of the %s cannot be told from its tensors; say it with "
@@ -310,16 +301,15 @@ static lyc_status check_heads(const lyc_component *c, lyc_error *err)
                         lyc_component_kind_title(c->kind), lyc_component_kind_name(c->kind),
                         is_unet ? "attention_head_dim" : "num_attention_heads");
     }
-    return is_unet   ? lyc_unet_config_check(&c->config.unet, err)
-           : is_text ? lyc_clip_text_config_check(&c->config.clip_text, err)
-                     : LYC_OK;
+    return is_unet            ? lyc_unet_config_check(&c->config.unet, err)
+           : is_text(c->kind) ? lyc_clip_text_config_check(&c->config.clip_text, err)
+                              : LYC_OK;
 }
 
 static lyc_status configure(lyc_component *c, const lyc_component_request *request, lyc_error *err)
 {
     if (request->config != NULL) {
-        set_default(&c->config, c->kind);
-        const lyc_status status = apply(c, request->config, request->config_path, err);
+        const lyc_status status = read_config(c, request->config, request->config_path, err);
         if (status != LYC_OK) {
             return lyc_wrap(err, "reading %s", request->config_path);
         }
@@ -327,7 +317,9 @@ static lyc_status configure(lyc_component *c, const lyc_component_request *reque
         c->inferred = true;
         LYC_TRY(lyc_component_infer(&c->config, c->kind, c->source, c->layout, err));
     }
-    if (request->changes != NULL && apply(c, request->changes, request->changes_path, err) != LYC_OK) {
+    bool unused;
+    if (request->changes != NULL &&
+        apply(&c->config, c->kind, &unused, request->changes, request->changes_path, err) != LYC_OK) {
         return lyc_wrap(err, "reading %s", request->changes_path);
     }
     return request->for_tools ? LYC_OK : check_heads(c, err);

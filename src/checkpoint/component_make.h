@@ -45,6 +45,11 @@ typedef struct lyc_component_request {
 
 lyc_status lyc_component_make(lyc_component **out, const lyc_component_request *request, lyc_error *err);
 
+/* The configuration that a config.json says; a text encoder has a projection if its architecture is the one that has.
+ */
+lyc_status lyc_component_config_read(lyc_component_config *out, lyc_component_kind kind, const json_t *json,
+                                     const char *file, lyc_error *err);
+
 /* Opens a component of a diffusers folder, or whatever lyc_component_open accepts, by request.kind, changes and
  * for_tools; variant may be NULL. */
 lyc_status lyc_component_open_path(lyc_component **out, const lyc_component_request *request, const char *config,

@@ -88,6 +88,18 @@ const lyc_layout *lyc_layout_find(const lyc_source *source, lyc_component_kind k
     return NULL;
 }
 
+const lyc_layout *lyc_layout_of_prefix(lyc_component_kind kind, const char *prefix)
+{
+    const lyc_layout *found = NULL;
+    for (size_t i = 0; i < LAYOUT_COUNT; i++) {
+        const bool fits = layouts[i].kind == kind && strcmp(layouts[i].prefix, prefix) == 0;
+        /* Of several, that of today's diffusers. */
+        const bool better = found == NULL || (layouts[i].rules == NULL && layouts[i].drop == NULL);
+        found = fits && better ? &layouts[i] : found;
+    }
+    return found;
+}
+
 /* --- from name to key --------------------------------------------------------------------------------------------- */
 
 /* Whether the name begins with the pattern; takes its numbers (at most 6 digits each). *rest is what follows. */
@@ -159,6 +171,7 @@ static bool apply_rules(lyc_key *out, size_t *length, const lyc_name_rule *rules
         }
         out->part = rule->part;
         out->transposed = rule->transposed;
+        out->convolution = rule->convolution;
         if (rule->inside != NULL && *rest == '.') {
             return append(out->text, length, ".", 1) && apply_rules(out, length, rule->inside, config, rest + 1);
         }
@@ -181,4 +194,65 @@ bool lyc_layout_key(lyc_key *out, const lyc_layout *layout, const void *config, 
         return append(out->text, &length, name, strlen(name));
     }
     return apply_rules(out, &length, layout->rules, config, name);
+}
+
+/* --- all tensors of a file ---------------------------------------------------------------------------------------- */
+
+lyc_status lyc_component_tensors(lyc_component_kind kind, const void *config, lyc_tensor_visit visit, void *context,
+                                 lyc_error *err)
+{
+    switch (kind) {
+    case LYC_COMPONENT_UNET:
+        return lyc_unet_tensors(config, visit, context, err);
+    case LYC_COMPONENT_CONTROLNET:
+        return lyc_controlnet_tensors(config, visit, context, err);
+    case LYC_COMPONENT_VAE:
+        return lyc_vae_tensors(config, visit, context, err);
+    default:
+        return lyc_clip_text_tensors(config, visit, context, err);
+    }
+}
+
+lyc_shape lyc_key_shape(const lyc_key *key, const lyc_shape *shape)
+{
+    lyc_shape out = *shape;
+    if (key->part > 0) {
+        out.dims[0] = 3 * shape->dims[0]; /* fits: widths are at most 2^20 */
+    }
+    if (key->transposed) {
+        out.dims[0] = shape->dims[1];
+        out.dims[1] = shape->dims[0];
+    }
+    if (key->convolution && shape->rank == 2) {
+        out.rank = 4;
+        out.dims[2] = out.dims[3] = 1;
+    }
+    return out;
+}
+
+typedef struct translation {
+    const lyc_layout *layout;
+    const void *config;
+    lyc_tensor_visit visit;
+    void *context;
+} translation;
+
+/* lyc_tensor_visit */
+static lyc_status translate(void *context, const char *name, const lyc_shape *shape, lyc_error *err)
+{
+    const translation *t = context;
+    lyc_key key;
+    if (!lyc_layout_key(&key, t->layout, t->config, name)) {
+        return lyc_fail(err, LYC_E_UNSUPPORTED, "a %s of the layout '%s' has no '%s'",
+                        lyc_component_kind_name(t->layout->kind), t->layout->name, name);
+    }
+    const lyc_shape in_file = lyc_key_shape(&key, shape);
+    return key.part <= 1 ? t->visit(t->context, key.text, &in_file, err) : LYC_OK;
+}
+
+lyc_status lyc_layout_tensors(const lyc_layout *layout, const void *config, lyc_tensor_visit visit, void *context,
+                              lyc_error *err)
+{
+    translation t = {.layout = layout, .config = config, .visit = visit, .context = context};
+    return lyc_component_tensors(layout->kind, config, translate, &t, err);
 }

@@ -18,6 +18,7 @@
 
 #include "checkpoint/component.h"
 #include "checkpoint/source.h"
+#include "checkpoint/tensor_list.h"
 
 typedef struct lyc_name_rule lyc_name_rule;
 struct lyc_name_rule {
@@ -25,8 +26,9 @@ struct lyc_name_rule {
     const char *key;
     bool (*number)(int out[2], const int in[2], const void *config); /* NULL: they are the same. false: no such block */
     const lyc_name_rule *inside;
-    int part;        /* 1, 2, 3: the rows are this third of the key's */
-    bool transposed; /* the key's matrix is [in,out] */
+    int part;         /* 1, 2, 3: the rows are this third of the key's */
+    bool transposed;  /* the key's matrix is [in,out] */
+    bool convolution; /* the key's matrix is [out,in,1,1] */
 };
 
 typedef struct lyc_layout {
@@ -51,11 +53,27 @@ typedef struct lyc_key {
     char text[LYC_KEY];
     int part;
     bool transposed;
+    bool convolution;
 } lyc_key;
 
 /* The key of a tensor; config is that of the component (levels and layers at least up to the named one). False when
  * the layout has no such tensor. */
 bool lyc_layout_key(lyc_key *out, const lyc_layout *layout, const void *config, const char *name);
+
+/* The shape in the file of a tensor that diffusers has with `shape`. */
+lyc_shape lyc_key_shape(const lyc_key *key, const lyc_shape *shape);
+
+/* The tensors of a component: lyc_unet_tensors and so on. config is that of the kind. */
+lyc_status lyc_component_tensors(lyc_component_kind kind, const void *config, lyc_tensor_visit visit, void *context,
+                                 lyc_error *err);
+
+/* The tensors that a file of this layout has for a component: its keys, its shapes, a stacked matrix once. */
+lyc_status lyc_layout_tensors(const lyc_layout *layout, const void *config, lyc_tensor_visit visit, void *context,
+                              lyc_error *err);
+
+/* The layout of a kind whose keys have that prefix: "model.diffusion_model.", "" for the files of a diffusers folder.
+ * NULL: none. */
+const lyc_layout *lyc_layout_of_prefix(lyc_component_kind kind, const char *prefix);
 
 /* The layout in which a component of this kind is in the source; NULL: it is not. */
 const lyc_layout *lyc_layout_find(const lyc_source *source, lyc_component_kind kind);

@@ -27,10 +27,10 @@ static const lyc_name_rule resnet[] = {
 
 static const lyc_name_rule attention[] = {
     {"group_norm", "norm"},
-    {"to_q", "q"},
-    {"to_k", "k"},
-    {"to_v", "v"},
-    {"to_out.0", "proj_out"},
+    {"to_q", "q", .convolution = true},
+    {"to_k", "k", .convolution = true},
+    {"to_v", "v", .convolution = true},
+    {"to_out.0", "proj_out", .convolution = true},
     {0},
 };
 
