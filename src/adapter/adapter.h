@@ -178,6 +178,9 @@ struct lyc_adapter_algorithm {
     double (*ranks)(const lyc_adapter *a, double timestep, double draw);
     bool ranks_by_timestep; /* per sample, when sampling too; else drawn for each training step */
 
+    /* A term of the loss that keeps parameters in their form, [1]; the trainer weighs it. NULL: none. */
+    lyc_value *(*penalty)(lyc_graph *g, const lyc_adapter_site *site);
+
     /* The parameter that ΔW is proportional to, and a second one when it is a sum of two: the scalar goes into them
      * when saved, the ratio of a max norm when that is applied. NULL: neither is possible. */
     const char *proportional[2];

@@ -120,7 +120,7 @@ lyc_status lyc_adapter_initialise(lyc_adapter *a, const lyc_tensor_view *weight,
         status = a->algorithm->start(a, w, &random, err);
     }
     if (status == LYC_OK && lyc_dora_has(a)) {
-        lyc_dora_start(a, w);
+        status = lyc_dora_start(a, w, err);
     }
     lyc_free(w);
     return status;

@@ -35,32 +35,47 @@ static bool by_rows(const lyc_adapter *a)
     return ((const lyc_adapter_config *)a->config)->wd_on_out;
 }
 
-/* The square of the j-th norm of W [out,in*kernel], summed in f64. */
-static double squared_norm(const lyc_adapter *a, int64_t j, lyc_dtype dtype, const void *weight)
+/* ||W||^2 by outputs or by inputs, of W [out,in*kernel], summed in f64; the caller releases them. */
+static lyc_status sum_squares(float **out, const lyc_adapter *a, lyc_dtype dtype, const void *weight, lyc_error *err)
 {
-    const int64_t bytes = lyc_dtype_bits(dtype) / 8;
-    const bool rows = by_rows(a);
-    const int64_t row_length = a->in * a->kernel;
-    const int64_t pieces = rows ? 1 : a->out;
-    const int64_t length = rows ? row_length : a->kernel;
-    double sum = 0.0;
-    for (int64_t p = 0; p < pieces; p++) {
-        const char *w = (const char *)weight + (rows ? j * row_length : p * row_length + j * a->kernel) * bytes;
+    const int64_t n = by_rows(a) ? a->out : a->in;
+    const int64_t length = a->in * a->kernel;
+    const int64_t row_bytes = length * lyc_dtype_bits(dtype) / 8;
+    double *sums = lyc_alloc_zero((size_t)n, sizeof *sums);
+    float *row = lyc_alloc_zero((size_t)(n + length), sizeof *row);
+    lyc_status status =
+        sums == NULL || row == NULL ? lyc_fail(err, LYC_E_MEMORY, "no memory for the norms of a weight") : LYC_OK;
+    float *squares = row;
+    row = row == NULL ? NULL : row + n;
+    for (int64_t o = 0; status == LYC_OK && o < a->out; o++) {
+        status = lyc_dtype_convert(row, LYC_F32, (const char *)weight + o * row_bytes, dtype, (size_t)length, err);
         for (int64_t i = 0; i < length; i++) {
-            const double value = lyc_dtype_load(dtype, w + i * bytes);
-            sum += value * value;
+            sums[by_rows(a) ? o : i / a->kernel] += (double)row[i] * (double)row[i];
         }
     }
-    return sum;
+    for (int64_t j = 0; status == LYC_OK && j < n; j++) {
+        squares[j] = (float)sums[j];
+    }
+    lyc_free(sums);
+    if (status != LYC_OK) {
+        lyc_free(squares);
+        return status;
+    }
+    *out = squares;
+    return LYC_OK;
 }
 
-void lyc_dora_start(lyc_adapter *a, const float *weight)
+lyc_status lyc_dora_start(lyc_adapter *a, const float *weight, lyc_error *err)
 {
     lyc_adapter_param *scale = lyc_adapter_param_find(a, "dora_scale");
+    float *squares = NULL;
     assert(scale != NULL);
+    LYC_TRY(sum_squares(&squares, a, LYC_F32, weight, err));
     for (int64_t j = 0; j < lyc_shape_elements(&scale->shape); j++) {
-        scale->data[j] = (float)sqrt(squared_norm(a, j, LYC_F32, weight));
+        scale->data[j] = (float)sqrt((double)squares[j]);
     }
+    lyc_free(squares);
+    return LYC_OK;
 }
 
 /* Sums over the kernel: [1,in*kernel] to [1,in]. Rows have nothing to add up. */
@@ -90,13 +105,10 @@ static lyc_value *weight_squares(lyc_graph *g, const lyc_adapter_site *site, lyc
     if (site->estimate) {
         return lyc_graph_input(g, "norms", LYC_FLOAT, shape);
     }
-    const int64_t n = lyc_shape_elements(&shape);
-    float *squares = lyc_alloc_zero((size_t)n, sizeof *squares);
-    if (squares == NULL) {
-        return lyc_graph_fail(g, LYC_E_MEMORY, "no memory for the norms of a weight");
-    }
-    for (int64_t j = 0; j < n; j++) {
-        squares[j] = (float)squared_norm(a, j, stored->dtype, stored->data);
+    float *squares = NULL;
+    lyc_error err;
+    if (sum_squares(&squares, a, stored->dtype, stored->data, &err) != LYC_OK) {
+        return lyc_graph_fail(g, err.status, "%s", err.message);
     }
     lyc_value *v = lyc_graph_constant(g, shape, squares);
     lyc_free(squares);

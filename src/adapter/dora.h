@@ -11,7 +11,7 @@
 bool lyc_dora_has(const lyc_adapter *a);
 
 /* dora_scale starts as the norms of the base weight [out,in*kernel]. */
-void lyc_dora_start(lyc_adapter *a, const float *weight);
+lyc_status lyc_dora_start(lyc_adapter *a, const float *weight, lyc_error *err);
 
 /* W'(multiplier) - W, [out,in*kernel]. */
 lyc_value *lyc_dora_delta(lyc_graph *g, const lyc_adapter_site *site);

@@ -21,6 +21,7 @@
 #include "adapter/lowrank.h"
 #include "adapter/site.h"
 #include "graph/build.h"
+#include "tensor/dtype.h"
 #include "tensor/shape.h"
 
 typedef struct lokr_config {
@@ -98,12 +99,55 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, "lokr_w1") != NULL || lyc_adapter_group_find(group, "lokr_w1_a") != NULL;
 }
 
+static double number_at(const lyc_tensor_view *t, int64_t i)
+{
+    return lyc_dtype_load(t->dtype, (const char *)t->data + i * lyc_dtype_bits(t->dtype) / 8);
+}
+
+/* A file that has C whole and decomposed: they must be the same, within 1e-3 of the largest number. */
+static lyc_status check_twins(const lyc_adapter_group *group, lyc_error *err)
+{
+    const lyc_tensor_view *t[3];
+    static const char *const names[] = {"lokr_w1", "lokr_w1_a", "lokr_w1_b"};
+    for (int i = 0; i < 3; i++) {
+        LYC_TRY(lyc_adapter_need(&t[i], group, names[i], err));
+        if (t[i]->shape.rank != 2 || !lyc_dtype_computable(t[i]->dtype)) {
+            return lyc_fail(err, LYC_E_FORMAT, "%s is no matrix of numbers", names[i]);
+        }
+    }
+    const int64_t rank = t[2]->shape.dims[0];
+    LYC_TRY(lyc_adapter_expect(t[1], 0, t[0]->shape.dims[0], err));
+    LYC_TRY(lyc_adapter_expect(t[1], 1, rank, err));
+    LYC_TRY(lyc_adapter_expect(t[2], 1, t[0]->shape.dims[1], err));
+    double largest = 0.0;
+    double difference = 0.0;
+    for (int64_t i = 0; i < t[0]->shape.dims[0]; i++) {
+        for (int64_t j = 0; j < t[0]->shape.dims[1]; j++) {
+            double sum = 0.0;
+            for (int64_t k = 0; k < rank; k++) {
+                sum += number_at(t[1], i * rank + k) * number_at(t[2], k * t[2]->shape.dims[1] + j);
+            }
+            const double whole = number_at(t[0], i * t[0]->shape.dims[1] + j);
+            largest = fmax(largest, fabs(whole));
+            difference = fmax(difference, fabs(whole - sum));
+        }
+    }
+    if (!(difference <= 1e-3 * largest)) {
+        return lyc_fail(err, LYC_E_FORMAT, "lokr_w1 and the product of lokr_w1_a and lokr_w1_b differ by %g",
+                        difference);
+    }
+    return LYC_OK;
+}
+
 /* The extents of C. A file that has it whole and decomposed is taken by the whole. */
 static lyc_status recover_first(lokr_config *config, const lyc_adapter_group *group, lyc_error *err)
 {
     const lyc_tensor_view *first;
     const lyc_tensor_view *second;
     config->w1_full = lyc_adapter_group_find(group, "lokr_w1") != NULL;
+    if (config->w1_full && lyc_adapter_group_find(group, "lokr_w1_a") != NULL) {
+        LYC_TRY(check_twins(group, err));
+    }
     LYC_TRY(lyc_adapter_need(&first, group, config->w1_full ? "lokr_w1" : "lokr_w1_a", err));
     LYC_TRY(lyc_adapter_need(&second, group, config->w1_full ? "lokr_w1" : "lokr_w1_b", err));
     config->uo = first->shape.dims[0];

@@ -13,7 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "graph/build.h"
 #include "tensor/shape.h"
 
@@ -63,21 +62,6 @@ static lyc_value *constrain(lyc_graph *g, lyc_value *q, double limit)
     return lyc_div(g, q, excess);
 }
 
-/* [size,size] */
-static lyc_value *identity(lyc_graph *g, int64_t size)
-{
-    float *numbers = lyc_alloc_zero((size_t)(size * size), sizeof *numbers);
-    if (numbers == NULL) {
-        return lyc_graph_fail(g, LYC_E_MEMORY, "no memory for a block");
-    }
-    for (int64_t i = 0; i < size; i++) {
-        numbers[i * size + i] = 1.0f;
-    }
-    lyc_value *v = lyc_graph_constant(g, LYC_SHAPE(size, size), numbers);
-    lyc_free(numbers);
-    return v;
-}
-
 lyc_value *lyc_rotation_blocks(lyc_graph *g, const lyc_adapter_site *site, int64_t blocks, int64_t size)
 {
     const lyc_rotation_config *config = site->adapter->config;
@@ -86,7 +70,7 @@ lyc_value *lyc_rotation_blocks(lyc_graph *g, const lyc_adapter_site *site, int64
     if (config->constraint > 0.0) {
         q = constrain(g, q, config->constraint * (double)site->adapter->out);
     }
-    lyc_value *eye = identity(g, size);
+    lyc_value *eye = lyc_site_identity(g, size);
     lyc_value *r = lyc_solve(g, lyc_sub(g, eye, q), lyc_add(g, eye, q), false);
     lyc_value *turn = lyc_site_drop_elements(g, site, lyc_site_strengthen(g, site, lyc_sub(g, r, eye)));
     return lyc_add(g, turn, eye);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "graph/build.h"
 #include "tensor/shape.h"
 
@@ -255,4 +256,18 @@ lyc_value *lyc_site_convolve(lyc_graph *g, const lyc_adapter_site *site, lyc_val
     attr.activation = LYC_ACTIVATION_NONE;
     return lyc_conv2d(g, x, lyc_reshape(g, weight, LYC_SHAPE(rows, columns, w->dims[2], w->dims[3])), NULL, NULL,
                       &attr);
+}
+
+lyc_value *lyc_site_identity(lyc_graph *g, int64_t size)
+{
+    float *numbers = lyc_alloc_zero((size_t)(size * size), sizeof *numbers);
+    if (numbers == NULL) {
+        return lyc_graph_fail(g, LYC_E_MEMORY, "no memory for a block");
+    }
+    for (int64_t i = 0; i < size; i++) {
+        numbers[i * size + i] = 1.0f;
+    }
+    lyc_value *v = lyc_graph_constant(g, LYC_SHAPE(size, size), numbers);
+    lyc_free(numbers);
+    return v;
 }

@@ -128,6 +128,9 @@ bool lyc_site_drops_branch(const lyc_adapter_site *site);
 lyc_value *lyc_site_pointwise(lyc_graph *g, lyc_value *x, lyc_value *weight, lyc_value *y, double alpha);
 lyc_value *lyc_site_convolve(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *weight);
 
+/* [n,n] */
+lyc_value *lyc_site_identity(lyc_graph *g, int64_t n);
+
 /* Whether the layer is a product of each position with a matrix: linear, or a convolution of kernel 1 without stride,
  * padding and groups. */
 bool lyc_site_is_pointwise(const lyc_adapter_site *site);

@@ -235,6 +235,25 @@ static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x
     return y;
 }
 
+/* ||m - I||^2 for a square m. */
+static lyc_value *distance_from_identity(lyc_graph *g, lyc_value *m, int64_t n)
+{
+    lyc_value *off = lyc_sub(g, m, lyc_site_identity(g, n));
+    return lyc_reshape(g, lyc_reduce_sum(g, lyc_mul(g, off, off), 3, false, true), LYC_SHAPE(1));
+}
+
+/* ||PT P - I||^2 + ||Q QT - I||^2. */
+static lyc_value *penalty(lyc_graph *g, const lyc_adapter_site *site)
+{
+    const lyc_adapter *a = site->adapter;
+    const int64_t r = rank_of(a);
+    lyc_value *p = lyc_site_matrix(g, site, P[0], a->out, r);
+    lyc_value *q = lyc_site_matrix(g, site, Q[0], r, a->in * a->kernel);
+    lyc_value *pp = lyc_matmul(g, p, p, NULL, NULL, &(lyc_matmul_attr){.alpha = 1.0f, .trans_a = true});
+    lyc_value *qq = lyc_matmul(g, q, q, NULL, NULL, &(lyc_matmul_attr){.alpha = 1.0f, .trans_b = true});
+    return lyc_add(g, distance_from_identity(g, pp, r), distance_from_identity(g, qq, r));
+}
+
 /* r(t) = min(R, floor(((T - t) / T)^a (R - r_min)) + r_min), T = 1000. */
 static double ranks(const lyc_adapter *a, double timestep, double draw)
 {
@@ -264,6 +283,7 @@ const lyc_adapter_algorithm lyc_adapter_tlora = {
     .restore = restore,
     .delta = delta,
     .apply = apply,
+    .penalty = penalty,
     .ranks = ranks,
     .ranks_by_timestep = true,
 };

@@ -115,6 +115,8 @@ static const reading bad[] = {
     {"24x40", "lokr_w1:4x5", "lokr adapter of layer: lokr_w2_a is missing"},
     {"24x40", "lokr_w1_a:4x2 lokr_w1_b:2x5 lokr_w2_a:6x1 lokr_w2_b:1x8",
      "lokr adapter of layer: lokr_w1_b has rank 2, lokr_w2_b 1"},
+    {"24x40", "lokr_w1:4x5 lokr_w1_a:4x1 lokr_w1_b:1x5 lokr_w2:6x8",
+     "lokr adapter of layer: lokr_w1 and the product of lokr_w1_a and lokr_w1_b differ by 0.926233"},
     {"24x40", "lokr_w1:20 lokr_w2:6x8", "lokr adapter of layer: lokr_w1 is 20, expected 1 at extent 2"},
     {"24x40", "weight:24 on_input:scalar", "ia3 adapter of layer: weight is 24, expected 40"},
     {"24x40", "on_input:scalar", "ia3 adapter of layer: weight is missing"},

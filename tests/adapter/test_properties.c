@@ -156,6 +156,71 @@ static void gradients_are_slopes(const adapter_case *c)
     }
 }
 
+/* --- bf16 ----------------------------------------------------------------------------------------------------------
+ */
+
+static void bind_bf16(const adapter_case *c, lyc_plan *plan, const lyc_value *x, uint16_t *words, const double *numbers)
+{
+    lyc_error err;
+    const size_t n = (size_t)lyc_shape_elements(&x->shape);
+    case_check(c, lyc_dtype_convert(words, LYC_BF16, numbers, LYC_F64, n, &err), &err);
+    case_check(c, lyc_plan_bind(plan, x, words, n * sizeof *words, &err), &err);
+}
+
+/* Activations stored in bf16, parameters in f32, the vectorised kernels: as in training. Activations have 8 bits and
+ * are rounded a few times on the way. */
+static void check_bf16(const adapter_case *c, lyc_adapter_form form)
+{
+    case_run exact;
+    lyc_error err;
+    lyc_graph *g;
+    lyc_plan *plan;
+    lyc_adapter_site site;
+    lyc_layer layer = c->layer;
+    lyc_adapter *a = case_adapter(c, true, 0);
+    case_open(&exact, c, &a, 1, form, false);
+    case_check(c, lyc_graph_new(&g, &err), &err);
+    layer.weight = lyc_graph_weight(g, "weight", LYC_F32, c->target.weight, c->weight);
+    layer.bias = lyc_graph_weight(g, "bias", LYC_F32, LYC_SHAPE(c->target.weight.dims[0]), c->bias);
+    lyc_value *x = lyc_graph_input(g, "x", LYC_ACTIVATION, c->x_shape);
+    lyc_adapter_site_init(&site, g, a, LYC_VALUE_PARAM);
+    lyc_value *y = lyc_graph_output(g, lyc_adapter_apply(g, &layer, &site, 1, x, LYC_ACTIVATION_SILU, NULL, form));
+    lyc_value *seed = lyc_graph_input(g, "seed", LYC_ACTIVATION, y->shape);
+    case_check(c, lyc_graph_differentiate(g, 1, &y, &seed, &err), &err);
+    const lyc_plan_options options = {.precision = LYC_PRECISION_BF16, .backend = lyc_backend_cpu()};
+    case_check(c, lyc_plan_compile(&plan, g, &options, &err), &err);
+    case_check(c, lyc_adapter_site_bind(&site, plan, a, &err), &err);
+    const int64_t n = case_size(&exact);
+    uint16_t *words = lyc_alloc_zero((size_t)(lyc_shape_elements(&x->shape) + n), sizeof *words);
+    bind_bf16(c, plan, x, words, exact.x_numbers);
+    bind_bf16(c, plan, seed, words + lyc_shape_elements(&x->shape), exact.seed_numbers);
+    case_check(c, lyc_plan_run(plan, &err), &err);
+    double *want = copy(case_go(c, &exact), n);
+    double *got = copy(want, n);
+    for (int64_t i = 0; i < n; i++) {
+        want[i] = want[i] / (1.0 + exp(-want[i]));
+    }
+    case_check(c, lyc_dtype_convert(got, LYC_F64, lyc_plan_data(plan, y), LYC_BF16, (size_t)n, &err), &err);
+    case_same(c, "y in bf16", got, want, n, 0.03);
+    lyc_free(words);
+    lyc_free(want);
+    lyc_free(got);
+    lyc_plan_free(plan);
+    lyc_graph_free(g);
+    case_close(&exact);
+    lyc_adapter_free(a);
+}
+
+static void runs_in_bf16(const adapter_case *c)
+{
+    if (case_runs(c) && !c->algorithm->for_norms) {
+        check_bf16(c, LYC_ADAPTER_MERGED);
+    }
+    if (has_structure(c)) {
+        check_bf16(c, LYC_ADAPTER_STRUCTURED);
+    }
+}
+
 /* --- files ---------------------------------------------------------------------------------------------------------
  */
 
@@ -368,6 +433,7 @@ static void the_cheaper_form_is_chosen(const adapter_case *c)
     }
 PROPERTY(structured_is_merged)
 PROPERTY(gradients_are_slopes)
+PROPERTY(runs_in_bf16)
 PROPERTY(files_keep_the_change)
 PROPERTY(fresh_changes_nothing)
 PROPERTY(strength_zero_is_the_base)
@@ -398,11 +464,17 @@ static void test_all_algorithms_are_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structured_is_merged),       cmocka_unit_test(test_gradients_are_slopes),
-        cmocka_unit_test(test_files_keep_the_change),      cmocka_unit_test(test_fresh_changes_nothing),
-        cmocka_unit_test(test_strength_zero_is_the_base),  cmocka_unit_test(test_adapters_add_up),
-        cmocka_unit_test(test_counts_are_as_said),         cmocka_unit_test(test_max_norm_bounds_the_change),
-        cmocka_unit_test(test_the_cheaper_form_is_chosen), cmocka_unit_test(test_all_algorithms_are_here),
+        cmocka_unit_test(test_structured_is_merged),
+        cmocka_unit_test(test_gradients_are_slopes),
+        cmocka_unit_test(test_runs_in_bf16),
+        cmocka_unit_test(test_files_keep_the_change),
+        cmocka_unit_test(test_fresh_changes_nothing),
+        cmocka_unit_test(test_strength_zero_is_the_base),
+        cmocka_unit_test(test_adapters_add_up),
+        cmocka_unit_test(test_counts_are_as_said),
+        cmocka_unit_test(test_max_norm_bounds_the_change),
+        cmocka_unit_test(test_the_cheaper_form_is_chosen),
+        cmocka_unit_test(test_all_algorithms_are_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,12 +155,44 @@ static void ranks_follow_their_rules(void **state)
     case_clear(&c);
 }
 
+/* Orthonormal start values have no penalty; P twice as long has ||4 I - I||^2 = 9 r. */
+static void tlora_penalises_what_is_not_orthonormal(void **state)
+{
+    adapter_case c;
+    lyc_graph *g;
+    lyc_plan *plan;
+    lyc_error err;
+    lyc_adapter_site site;
+    (void)state;
+    case_parse(&c, "tlora 24x40 | rank=4");
+    lyc_adapter *a = case_adapter(&c, false, 0);
+    case_check(&c, lyc_graph_new(&g, &err), &err);
+    lyc_adapter_site_init(&site, g, a, LYC_VALUE_INPUT);
+    lyc_value *loss = lyc_graph_output(g, a->algorithm->penalty(g, &site));
+    const lyc_plan_options options = {.precision = LYC_PRECISION_F32, .backend = lyc_backend_cpu()};
+    case_check(&c, lyc_plan_compile(&plan, g, &options, &err), &err);
+    case_check(&c, lyc_adapter_site_bind(&site, plan, a, &err), &err);
+    case_check(&c, lyc_plan_run(plan, &err), &err);
+    assert_true(fabs((double)*(const float *)lyc_plan_data(plan, loss)) < 1e-9);
+    lyc_adapter_param *p = lyc_adapter_param_find(a, "p_layer.weight");
+    for (int i = 0; i < 24 * 4; i++) {
+        p->data[i] *= 2.0f;
+    }
+    case_check(&c, lyc_plan_run(plan, &err), &err);
+    assert_true(fabs((double)*(const float *)lyc_plan_data(plan, loss) - 36.0) < 1e-3);
+    lyc_plan_free(plan);
+    lyc_graph_free(g);
+    lyc_adapter_free(a);
+    case_clear(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dylora_trains_one_block),
         cmocka_unit_test(tlora_has_ranks_by_sample),
         cmocka_unit_test(ranks_follow_their_rules),
+        cmocka_unit_test(tlora_penalises_what_is_not_orthonormal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
