@@ -63,10 +63,10 @@ void lyc_weight_store_free(lyc_weight_store *store)
 }
 
 /* The description of a form, new ones without memory. NULL when there is no memory for it. */
-static form *find_or_add(lyc_weight_store *store, const void *src, const char *key)
+static form *find_or_add(lyc_weight_store *store, const void *src, const char *key, size_t bytes)
 {
-    char name[LYC_PACK_KEY + 32];
-    snprintf(name, sizeof name, "%" PRIxPTR " %s", (uintptr_t)src, key);
+    char name[LYC_PACK_KEY + 64];
+    snprintf(name, sizeof name, "%" PRIxPTR " %zu %s", (uintptr_t)src, bytes, key);
     form *f = lyc_hashmap_get(&store->forms, lyc_span_of(name));
     if (f == NULL) {
         f = lyc_arena_alloc(&store->arena, 1, sizeof *f);
@@ -80,7 +80,7 @@ static form *find_or_add(lyc_weight_store *store, const void *src, const char *k
 lyc_status lyc_weight_store_get(const void **out, lyc_weight_store *store, const void *src, const char *key,
                                 size_t bytes, lyc_weight_maker make, void *context, lyc_error *err)
 {
-    form *f = find_or_add(store, src, key);
+    form *f = find_or_add(store, src, key, bytes);
     if (f == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a store of weights");
     }

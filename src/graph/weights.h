@@ -1,7 +1,7 @@
 /* weights.h - frozen weights in the forms that kernels take, made once and shared by all plans of a model
  *
  * Aspect-ratio buckets, samplers with several resolutions, training beside sampling: each has its own plan, all share
- * one store. A form is known by the weight's address and the name of its format.
+ * one store. A form is known by the weight's address, its own size and the name of its format.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -67,11 +67,20 @@ static void makes_each_once(void **state)
         bytes += jobs[i].bytes;
         assert_int_equal(forms[i][0], i + sources[i]);
         assert_int_equal(forms[i][jobs[i].bytes - 1], i + sources[i]);
-        assert_int_equal(lyc_weight_store_get(&again, store, &sources[i], "form", 1, fill, &never, &err), LYC_OK);
+        assert_int_equal(lyc_weight_store_get(&again, store, &sources[i], "form", jobs[i].bytes, fill, &never, &err),
+                         LYC_OK);
         assert_ptr_equal(again, forms[i]);
     }
     assert_int_equal(lyc_weight_store_bytes(store), bytes);
     assert_int_equal(lyc_weight_store_make(store, &err), LYC_OK);
+
+    /* A part of a weight begins where the weight begins. */
+    const void *part;
+    job shorter = {.bytes = jobs[3].bytes - 1, .value = 3};
+    assert_int_equal(lyc_weight_store_get(&part, store, &sources[3], "form", shorter.bytes, fill, &shorter, &err),
+                     LYC_OK);
+    assert_ptr_not_equal(part, forms[3]);
+    assert_int_equal(lyc_weight_store_count(store), WEIGHTS + 1);
     lyc_weight_store_free(store);
 }
 
