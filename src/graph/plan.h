@@ -33,8 +33,12 @@ typedef struct lyc_plan_options {
     lyc_shared_arena *arena;          /* NULL: the plan has its own; else results last until another plan of it runs */
     size_t budget_bytes;              /* bound of lyc_plan_memory.total; 0: none */
     size_t optimiser_bytes_per_param; /* state per trainable element that the caller keeps; counted and printed */
-    bool check_finite;                /* every run looks at every result (also LYCORIS_CHECK=finite) */
-    bool reference_only;              /* take the last kernel set alone */
+    /* Told how many bytes of stored weights have just been packed or converted: a mapped file that is read no more can
+     * give its pages back before the next ones come in. Called by several threads at once. NULL: nobody asks. */
+    void (*weights_read)(void *context, size_t bytes);
+    void *weights_context;
+    bool check_finite;   /* every run looks at every result (also LYCORIS_CHECK=finite) */
+    bool reference_only; /* take the last kernel set alone */
 } lyc_plan_options;
 
 /* Bytes, by purpose. total = weights + params + gradients + optimiser + arena + inputs. */

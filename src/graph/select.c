@@ -92,6 +92,8 @@ static const lyc_kernel *find_reference(const lyc_backend *backend, const lyc_pr
 typedef struct maker {
     const lyc_step *step;
     int input;
+    void (*weights_read)(void *context, size_t bytes); /* of the plan's options */
+    void *weights_context;
 } maker;
 
 static lyc_status name_step(lyc_error *err, const lyc_step *step)
@@ -100,11 +102,22 @@ static lyc_status name_step(lyc_error *err, const lyc_step *step)
                                   : lyc_wrap(err, "%s", step->op->name);
 }
 
+/* The stored bytes of the operand were read. */
+static void tell_read(const maker *m)
+{
+    const lyc_operand *o = &m->step->problem->in[m->input];
+    if (m->weights_read != NULL) {
+        const size_t bits = (size_t)lyc_dtype_bits(o->stored);
+        m->weights_read(m->weights_context, (size_t)lyc_shape_elements(&o->shape) * bits / 8);
+    }
+}
+
 static lyc_status make_packed(void *dst, const void *src, void *context, lyc_error *err)
 {
     const maker *m = context;
     const lyc_step *step = m->step;
     const lyc_status status = step->kernel->pack(dst, step->problem, step->state, m->input, src, err);
+    tell_read(m);
     return status == LYC_OK ? LYC_OK : name_step(err, step);
 }
 
@@ -114,12 +127,13 @@ static lyc_status make_converted(void *dst, const void *src, void *context, lyc_
     const lyc_operand *o = &m->step->problem->in[m->input];
     const size_t n = (size_t)lyc_shape_elements(&o->shape);
     const lyc_status status = lyc_dtype_convert_parallel(dst, o->dtype, src, o->stored, n, err);
+    tell_read(m);
     return status == LYC_OK ? LYC_OK : name_step(err, m->step);
 }
 
 /* The form of one frozen operand: packed by the kernel, converted, or the stored bytes themselves. */
 static lyc_status take_frozen(lyc_program *p, lyc_step *step, int input, const lyc_slot *slot,
-                              lyc_weight_store *weights, lyc_error *err)
+                              const lyc_plan_options *options, lyc_weight_store *weights, lyc_error *err)
 {
     const lyc_operand *o = &step->problem->in[input];
     char key[LYC_PACK_KEY] = "";
@@ -141,7 +155,7 @@ static lyc_status take_frozen(lyc_program *p, lyc_step *step, int input, const l
     if (context == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a plan");
     }
-    *context = (maker){step, input};
+    *context = (maker){step, input, options->weights_read, options->weights_context};
     return lyc_weight_store_get(&step->packed[input], weights, slot->weight_data, key, bytes,
                                 packs ? make_packed : make_converted, context, err);
 }
@@ -186,7 +200,7 @@ static lyc_status select_step(lyc_program *p, lyc_step *step, const lyc_plan_opt
     for (int i = 0; i < step->n_inputs; i++) {
         const lyc_slot *slot = step->in[i] >= 0 ? p->slots[step->in[i]] : NULL;
         if (slot != NULL && slot->kind == LYC_SLOT_WEIGHT) {
-            LYC_TRY(take_frozen(p, step, i, slot, slot->constant ? own : weights, err));
+            LYC_TRY(take_frozen(p, step, i, slot, options, slot->constant ? own : weights, err));
         }
     }
     log_choice(step);
