@@ -103,6 +103,11 @@ void lyc_graph_leave(lyc_graph *g)
     }
 }
 
+const char *lyc_graph_layer(const lyc_graph *g)
+{
+    return g->layer;
+}
+
 /* Makes room for one more pointer in a growing array. */
 static bool reserve(void *array_address, int count, int *capacity)
 {

@@ -93,6 +93,9 @@ bool lyc_value_failed(const lyc_value *v);
 void lyc_graph_enter(lyc_graph *g, const char *format, ...) LYC_PRINTF(2, 3);
 void lyc_graph_leave(lyc_graph *g);
 
+/* The current one, "" outside; lasts as long as the graph. */
+const char *lyc_graph_layer(const lyc_graph *g);
+
 /* Names are copied. */
 lyc_value *lyc_graph_input(lyc_graph *g, const char *name, lyc_value_type type, lyc_shape shape);
 
