@@ -74,22 +74,6 @@ static lyc_value *fused(int activation, lyc_value *residual)
     return activation == LYC_ACTIVATION_NONE ? residual : NULL;
 }
 
-/* Activation and residual that are not in y yet, as operations of their own: these have gradients, and a plan fuses
- * them afterwards where it can. */
-static lyc_value *finish(lyc_graph *g, lyc_value *y, int activation, lyc_value *residual)
-{
-    static lyc_value *(*const builders[])(lyc_graph *, lyc_value *) = {
-        [LYC_ACTIVATION_SILU] = lyc_silu,           [LYC_ACTIVATION_GELU] = lyc_gelu,
-        [LYC_ACTIVATION_GELU_TANH] = lyc_gelu_tanh, [LYC_ACTIVATION_QUICK_GELU] = lyc_quick_gelu,
-        [LYC_ACTIVATION_RELU] = lyc_relu,
-    };
-    if (activation == LYC_ACTIVATION_NONE) {
-        return y;
-    }
-    y = builders[activation](g, y);
-    return residual == NULL ? y : lyc_add(g, y, residual);
-}
-
 static lyc_value *merged(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *sites, int count, lyc_value *x,
                          int activation, lyc_value *residual)
 {
@@ -97,8 +81,7 @@ static lyc_value *merged(lyc_graph *g, const lyc_layer *layer, const lyc_adapter
     changed.weight = changed_weight(g, sites, count);
     changed.bias = changed_bias(g, layer, sites, count);
     changed.transposed = false;
-    return finish(g, lyc_layer_forward(g, &changed, x, LYC_ACTIVATION_NONE, fused(activation, residual)), activation,
-                  residual);
+    return lyc_layer_forward(g, &changed, x, activation, residual);
 }
 
 /* The sum of what adapters that are not additive make of z = W x; NULL when there are none of them. */
@@ -136,7 +119,7 @@ static lyc_value *structured(lyc_graph *g, const lyc_layer *layer, const lyc_ada
     for (int k = 0; k < count; k++) {
         y = is_additive(&sites[k]) ? sites[k].adapter->algorithm->apply(g, &sites[k], x, y) : y;
     }
-    return finish(g, y, activation, residual);
+    return lyc_layer_finish(g, y, activation, residual);
 }
 
 bool lyc_adapter_structure_known(const lyc_layer *layer, const lyc_adapter_site *sites, int count)

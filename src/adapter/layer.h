@@ -35,6 +35,10 @@ typedef struct lyc_layer {
  * activation: lyc_activation of linear and conv, applied before the residual. */
 lyc_value *lyc_layer_forward(lyc_graph *g, const lyc_layer *layer, lyc_value *x, int activation, lyc_value *residual);
 
+/* The activation, and behind it the residual, which the product could then not take, as operations of their own: these
+ * have gradients, and a plan fuses them where it can. Without an activation, y has the residual already. */
+lyc_value *lyc_layer_finish(lyc_graph *g, lyc_value *y, int activation, lyc_value *residual);
+
 /* The layer with whatever adapters of the network apply to it; equal to lyc_layer_forward when network is NULL or has
  * nothing for it. */
 struct lyc_network;
