@@ -13,6 +13,34 @@ static double number_member(const json_t *json, const char *name)
     return json_is_number(value) ? json_number_value(value) : 0;
 }
 
+static const struct {
+    const char *file, *member;
+} documents[] = {
+    {"cases.json", "cases"},
+    {"layer_lists.json", "lists"},
+    {"parameter_counts.json", "configs"},
+};
+enum { DOCUMENT_COUNT = sizeof documents / sizeof documents[0] };
+
+bool lyc_case_document(const char *name)
+{
+    for (size_t i = 0; i < DOCUMENT_COUNT; i++) {
+        if (strcmp(documents[i].file, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const json_t *lyc_case_array(const json_t *document)
+{
+    const json_t *array = NULL;
+    for (size_t i = 0; i < DOCUMENT_COUNT && array == NULL; i++) {
+        array = json_object_get(document, documents[i].member);
+    }
+    return array;
+}
+
 /* The member "case", else the file's name without its ending, else the number. */
 static void set_name(lyc_case *c, size_t index)
 {
@@ -24,6 +52,10 @@ static void set_name(lyc_case *c, size_t index)
         const char *dot = strrchr(file, '.');
         const int length = dot != NULL && dot > file ? (int)(dot - file) : (int)strlen(file);
         snprintf(c->name, sizeof c->name, "%.*s", length, file);
+    } else if (lyc_case_text(c, "architecture") != NULL && lyc_case_text(c, "preset") != NULL) {
+        snprintf(c->name, sizeof c->name, "%s/%s", lyc_case_text(c, "architecture"), lyc_case_text(c, "preset"));
+    } else if (lyc_case_text(c, "config") != NULL) {
+        snprintf(c->name, sizeof c->name, "%s", lyc_case_text(c, "config"));
     } else {
         snprintf(c->name, sizeof c->name, "%zu", index);
     }
@@ -32,7 +64,7 @@ static void set_name(lyc_case *c, size_t index)
 void lyc_case_init(lyc_case *c, const char *folder, const json_t *document, size_t index)
 {
     const char *slash = strrchr(folder, '/');
-    const json_t *json = json_array_get(json_object_get(document, "cases"), index);
+    const json_t *json = json_array_get(lyc_case_array(document), index);
     *c = (lyc_case){
         .folder = folder,
         .folder_name = slash != NULL ? slash + 1 : folder,

@@ -30,6 +30,12 @@ typedef struct lyc_case {
     lyc_safetensors *file; /* the member "file", opened when a tensor is first asked for */
 } lyc_case;
 
+/* Whether a file of this name holds cases: cases.json, and those of networks that are no files of their own. */
+bool lyc_case_document(const char *name);
+
+/* The array of the cases of a document: "cases", "lists" of layer_lists.json, "configs" of parameter_counts.json. */
+const json_t *lyc_case_array(const json_t *document);
+
 /* The index-th case; keeps its arguments. */
 void lyc_case_init(lyc_case *c, const char *folder, const json_t *document, size_t index);
 void lyc_case_clear(lyc_case *c);

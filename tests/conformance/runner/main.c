@@ -135,7 +135,7 @@ static void fail_folder(run *r, const char *folder, const char *what)
 
 static void run_document(run *r, const char *folder, const json_t *document)
 {
-    const json_t *cases = json_object_get(document, "cases");
+    const json_t *cases = lyc_case_array(document);
     if (!json_is_array(cases)) {
         fail_folder(r, folder, "no array \"cases\"");
         return;
@@ -182,7 +182,7 @@ static int run_folder(run *r, const char *folder)
         if (name[0] != '.' && length < (int)sizeof path && stat(path, &info) == 0) {
             if (S_ISDIR(info.st_mode)) {
                 run_folder(r, path);
-            } else if (strcmp(name, "cases.json") == 0) {
+            } else if (lyc_case_document(name)) {
                 run_cases_json(r, folder, path);
             }
         }
