@@ -158,7 +158,7 @@ static lyc_shape dora_shape(const lyc_adapter *a)
     return config->wd_on_out ? lyc_adapter_pointwise(a, a->out, 1) : lyc_adapter_pointwise(a, 1, a->in);
 }
 
-lyc_status lyc_adapter_complete(lyc_adapter *a, lyc_error *err)
+lyc_status lyc_adapter_complete(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     const lyc_adapter_config *config = a->config;
     if ((a->algorithm->common & LYC_ADAPTER_ALPHA) != 0) {
@@ -183,6 +183,9 @@ lyc_status lyc_adapter_complete(lyc_adapter *a, lyc_error *err)
         lyc_adapter_param *p = &a->params[i];
         size_t bytes;
         LYC_TRY(lyc_shape_bytes(&bytes, &p->shape, LYC_F32, err));
+        if (group != NULL && p->saved) {
+            LYC_TRY(lyc_adapter_check_param(p, group, err));
+        }
         p->data = lyc_arena_alloc(&a->arena, 1, bytes);
         if (p->data == NULL) {
             return lyc_fail(err, LYC_E_MEMORY, "no memory for %s: %zu bytes", p->name, bytes);
@@ -215,7 +218,7 @@ lyc_status lyc_adapter_new(lyc_adapter **out, const lyc_adapter_algorithm *algor
     lyc_status status = lyc_adapter_alloc(&a, algorithm, name, target, err);
     status = status != LYC_OK ? status : set_options(a, settings, count, err);
     status = status != LYC_OK || algorithm->prepare == NULL ? status : algorithm->prepare(a, err);
-    status = status != LYC_OK ? status : lyc_adapter_complete(a, err);
+    status = status != LYC_OK ? status : lyc_adapter_complete(a, NULL, err);
     if (status != LYC_OK) {
         lyc_adapter_free(a);
         return lyc_wrap(err, "adapter of %s", name);

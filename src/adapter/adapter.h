@@ -94,11 +94,12 @@ typedef struct lyc_adapter_param {
     const char *name; /* the suffix in files: "lora_down.weight" */
     lyc_shape shape;
     lyc_adapter_start start;
-    double deviation; /* of LYC_START_NORMAL */
-    bool trainable;   /* false: part of the file that stays as it is */
-    bool saved;       /* false: its value goes into another tensor when saved (the scalar) */
-    bool optional;    /* files may lack it: see lyc_adapter_restore */
-    float *data;      /* the adapter's memory */
+    double deviation;    /* of LYC_START_NORMAL */
+    bool trainable;      /* false: part of the file that stays as it is */
+    bool saved;          /* false: its value goes into another tensor when saved (the scalar) */
+    const char *read_as; /* its name in the file that is read, where that is another one */
+    bool optional;       /* files may lack it: see lyc_adapter_restore */
+    float *data;         /* the adapter's memory */
 } lyc_adapter_param;
 
 typedef struct lyc_adapter {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "adapter/adapter_internal.h"
+#include "base/size.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -105,8 +106,8 @@ static bool shapes_agree(const lyc_shape *a, const lyc_shape *b)
     int i = 0;
     for (int k = 0; k < coarse->rank; k++) {
         int64_t product = 1;
-        while (i < fine->rank && product < coarse->dims[k]) {
-            product *= fine->dims[i++];
+        while (i < fine->rank && product < coarse->dims[k] && lyc_int64_mul(&product, product, fine->dims[i])) {
+            i++;
         }
         if (product != coarse->dims[k]) {
             return false;
@@ -115,18 +116,31 @@ static bool shapes_agree(const lyc_shape *a, const lyc_shape *b)
     return i == fine->rank;
 }
 
-static lyc_status load_param(lyc_adapter_param *p, const lyc_adapter_group *group, lyc_error *err)
+static const char *name_in_file(const lyc_adapter_param *p)
+{
+    return p->read_as != NULL ? p->read_as : p->name;
+}
+
+static bool is_left_out(const lyc_adapter_param *p, const lyc_adapter_group *group)
+{
+    return p->optional && lyc_adapter_group_find(group, name_in_file(p)) == NULL;
+}
+
+lyc_status lyc_adapter_check_param(const lyc_adapter_param *p, const lyc_adapter_group *group, lyc_error *err)
 {
     const lyc_tensor_view *tensor;
     char found[LYC_SHAPE_TEXT];
     char expected[LYC_SHAPE_TEXT];
-    LYC_TRY(lyc_adapter_need(&tensor, group, p->name, err));
+    if (is_left_out(p, group)) {
+        return LYC_OK;
+    }
+    LYC_TRY(lyc_adapter_need(&tensor, group, name_in_file(p), err));
     if (!shapes_agree(&p->shape, &tensor->shape)) {
-        return lyc_fail(err, LYC_E_SHAPE, "%s is %s, expected %s", p->name,
+        return lyc_fail(err, LYC_E_SHAPE, "%s is %s, expected %s", tensor->name,
                         lyc_shape_text(found, sizeof found, &tensor->shape),
                         lyc_shape_text(expected, sizeof expected, &p->shape));
     }
-    return lyc_adapter_load(p->data, tensor, err);
+    return LYC_OK;
 }
 
 /* Alpha of a file is that of alpha / rank, whatever it was trained with; 0 or none stands for the rank. */
@@ -169,13 +183,13 @@ static lyc_status read_as(lyc_adapter *a, const lyc_adapter_group *group, lyc_er
     if (a->algorithm->recover != NULL) {
         LYC_TRY(a->algorithm->recover(a, group, err));
     }
-    LYC_TRY(lyc_adapter_complete(a, err));
+    LYC_TRY(lyc_adapter_complete(a, group, err));
     for (int i = 0; i < a->n_params; i++) {
-        lyc_adapter_param *p = &a->params[i];
-        if (p->optional && lyc_adapter_group_find(group, p->name) == NULL) {
+        const lyc_adapter_param *p = &a->params[i];
+        if (is_left_out(p, group)) {
             a->incomplete = true;
         } else if (p->saved) {
-            LYC_TRY(load_param(p, group, err));
+            LYC_TRY(lyc_adapter_load(p->data, lyc_adapter_group_find(group, name_in_file(p)), err));
         }
     }
     return LYC_OK;

@@ -7,6 +7,8 @@
  *
  *     work = sum over nodes of max(flops, FLOPS_PER_BYTE * bytes) + FLOPS_PER_NODE
  *
+ * Activations count as bf16, the precision that networks usually run in; a graph does not know its own.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
@@ -46,6 +48,13 @@ static lyc_value *leaf_like(lyc_graph *g, const lyc_value *v)
     return lyc_graph_input(g, "input", v->type == LYC_STORED ? LYC_FLOAT : v->type, v->shape);
 }
 
+/* x, which stays an activation where something trainable lies below it. */
+static lyc_value *input_like(lyc_graph *g, const lyc_value *x)
+{
+    lyc_value *v = lyc_graph_input(g, "x", x->type == LYC_STORED ? LYC_FLOAT : x->type, x->shape);
+    return x->needs_grad ? lyc_add(g, v, lyc_graph_param(g, "below", LYC_FLOAT, LYC_F32, LYC_SHAPE(1))) : v;
+}
+
 static void copy_site(lyc_adapter_site *out, lyc_graph *g, const lyc_adapter_site *site)
 {
     *out = *site;
@@ -76,7 +85,7 @@ static double bytes_of(const lyc_value *v)
     if (v == NULL) {
         return 0.0;
     }
-    const double bits = v->type == LYC_STORED ? lyc_dtype_bits(v->dtype) : 32.0;
+    const double bits = v->type == LYC_STORED ? lyc_dtype_bits(v->dtype) : v->type == LYC_ACTIVATION ? 16.0 : 32.0;
     return (double)lyc_shape_elements(&v->shape) * bits / 8.0;
 }
 
@@ -130,7 +139,7 @@ static lyc_status estimate_form(lyc_adapter_cost *cost, const lyc_layer *layer, 
     LYC_TRY(lyc_graph_new(&e.g, err));
     e.layer.weight = leaf_like(e.g, layer->weight);
     e.layer.bias = leaf_like(e.g, layer->bias);
-    e.x = leaf_like(e.g, x);
+    e.x = input_like(e.g, x);
     for (int k = 0; k < site_count; k++) {
         copy_site(&e.sites[k], e.g, &sites[k]);
     }

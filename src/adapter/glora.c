@@ -5,7 +5,8 @@
  *
  * a1.weight [in,r], a2.weight [r,in], b1.weight [out,r], b2.weight [r,in,k..]. A2 and B2 start at zero. A file may have
  * bm.weight [r,r,k..], a Tucker core between b1 and b2 [r,in,1..]. The first term depends on the base weight, so the
- * change is not additive: several adapters each take it from the base.
+ * change is not additive: several adapters each take it from the base. In old files a1 and a2, b1 and b2 have each
+ * other's names; they are told by where the rank is.
  *
  * Structured: y = W (x + A1 A2 x) + B1 B2 x, with A1 A2 at each position.
  *
@@ -14,6 +15,11 @@
 #include "adapter/lowrank.h"
 #include "graph/build.h"
 #include "tensor/shape.h"
+
+typedef struct glora_config {
+    lyc_adapter_config common;
+    bool old; /* read from a file with the factors in each other's place */
+} glora_config;
 
 static const char A1[] = "a1.weight";
 static const char A2[] = "a2.weight";
@@ -26,30 +32,33 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, A1) != NULL;
 }
 
-/* In old files a1 and a2, b1 and b2 have changed places: their inner extents are the rank all the same. */
-static lyc_status refuse_old(const lyc_tensor_view *const *t, lyc_error *err)
+/* In old files a1 and a2, b1 and b2 have changed places: the inner extents are the rank all the same. */
+static bool lies_the_old_way(const lyc_tensor_view *const *t)
 {
     const int64_t rank = t[0]->shape.dims[0];
-    bool old = rank == t[2]->shape.dims[0] && t[1]->shape.rank > 1 && t[3]->shape.rank > 1;
-    old = old && t[1]->shape.dims[1] == rank && t[3]->shape.dims[1] == rank;
-    old = old && (t[1]->shape.dims[0] != rank || t[3]->shape.dims[0] != rank);
-    return old ? lyc_fail(err, LYC_E_UNSUPPORTED, "a1 and a2, b1 and b2 have changed places, as in old files") : LYC_OK;
+    return rank == t[2]->shape.dims[0] && t[1]->shape.rank > 1 && t[3]->shape.rank > 1 && t[1]->shape.dims[1] == rank &&
+           t[3]->shape.dims[1] == rank;
 }
 
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     static const char *const names[] = {A1, A2, B1, B2};
-    lyc_adapter_config *config = a->config;
+    glora_config *config = a->config;
     const lyc_tensor_view *t[4];
     for (int i = 0; i < 4; i++) {
         LYC_TRY(lyc_adapter_need(&t[i], group, names[i], err));
     }
-    LYC_TRY(refuse_old(t, err));
-    config->rank = t[1]->shape.dims[0];
-    config->use_tucker = lyc_adapter_group_find(group, BM) != NULL;
-    LYC_TRY(lyc_adapter_expect(t[0], 1, config->rank, err));
-    LYC_TRY(lyc_adapter_expect(t[2], 1, config->rank, err));
-    return lyc_adapter_expect(t[3], 0, config->rank, err);
+    config->old = lies_the_old_way(t);
+    for (int i = 0; i < 4 && config->old; i += 2) {
+        const lyc_tensor_view *swap = t[i];
+        t[i] = t[i + 1];
+        t[i + 1] = swap;
+    }
+    config->common.rank = t[1]->shape.dims[0];
+    config->common.use_tucker = lyc_adapter_group_find(group, BM) != NULL;
+    LYC_TRY(lyc_adapter_expect(t[0], 1, config->common.rank, err));
+    LYC_TRY(lyc_adapter_expect(t[2], 1, config->common.rank, err));
+    return lyc_adapter_expect(t[3], 0, config->common.rank, err);
 }
 
 static void params(lyc_adapter *a)
@@ -57,11 +66,16 @@ static void params(lyc_adapter *a)
     const lyc_adapter_config *config = a->config;
     const int64_t r = config->rank;
     const lyc_adapter_start last = config->use_scalar ? LYC_START_KAIMING : LYC_START_ZERO;
-    lyc_adapter_add(a, A1, lyc_adapter_pointwise(a, a->in, r), LYC_START_KAIMING);
-    lyc_adapter_add(a, A2, lyc_adapter_pointwise(a, r, a->in), last);
-    lyc_adapter_add(a, B1, lyc_adapter_pointwise(a, a->out, r), LYC_START_KAIMING);
-    lyc_adapter_add(a, B2, config->use_tucker ? lyc_adapter_pointwise(a, r, a->in) : lyc_adapter_kernel(a, r, a->in),
-                    last);
+    const lyc_shape b2 = config->use_tucker ? lyc_adapter_pointwise(a, r, a->in) : lyc_adapter_kernel(a, r, a->in);
+    lyc_adapter_param *four[] = {
+        lyc_adapter_add(a, A1, lyc_adapter_pointwise(a, a->in, r), LYC_START_KAIMING),
+        lyc_adapter_add(a, A2, lyc_adapter_pointwise(a, r, a->in), last),
+        lyc_adapter_add(a, B1, lyc_adapter_pointwise(a, a->out, r), LYC_START_KAIMING),
+        lyc_adapter_add(a, B2, b2, last),
+    };
+    for (int i = 0; i < 4 && ((const glora_config *)a->config)->old; i++) {
+        four[i]->read_as = four[i ^ 1]->name;
+    }
     if (config->use_tucker) {
         lyc_adapter_add(a, BM, lyc_adapter_kernel(a, r, r), LYC_START_KAIMING);
     }
@@ -142,7 +156,7 @@ const lyc_adapter_algorithm lyc_adapter_glora = {
     .source = "arXiv 2306.07967",
     .common = LYC_ADAPTER_RANK | LYC_ADAPTER_ALPHA | LYC_ADAPTER_RS | LYC_ADAPTER_SCALAR | LYC_ADAPTER_DROPOUT |
               LYC_ADAPTER_RANK_DROPOUT | LYC_ADAPTER_MODULE_DROPOUT,
-    .config_size = sizeof(lyc_adapter_config),
+    .config_size = sizeof(glora_config),
     .detect = detect,
     .recover = recover,
     .params = params,
