@@ -241,7 +241,7 @@ static size_t skip_digits(const lyc_json_scan *scan, size_t position)
     return position;
 }
 
-lyc_status lyc_json_unsigned(uint64_t *value, lyc_json_scan *scan, const char *what)
+lyc_status lyc_json_read_unsigned(uint64_t *value, lyc_json_scan *scan, const char *what)
 {
     lyc_json_peek(scan);
     const size_t start = scan->position;

@@ -48,7 +48,7 @@ lyc_status lyc_json_string(char *out, size_t *length, lyc_json_scan *scan);
 lyc_status lyc_json_colon(lyc_json_scan *scan);
 
 /* Takes an integer from 0 to 2^64 - 1. what: the thing, for the message. */
-lyc_status lyc_json_unsigned(uint64_t *value, lyc_json_scan *scan, const char *what);
+lyc_status lyc_json_read_unsigned(uint64_t *value, lyc_json_scan *scan, const char *what);
 
 /* Takes any value and forgets it; room as for lyc_json_string. */
 lyc_status lyc_json_skip(lyc_json_scan *scan, char *room);

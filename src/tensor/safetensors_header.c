@@ -124,7 +124,7 @@ static lyc_status read_shape(lyc_header_tensor *tensor, reader *r)
     LYC_TRY(lyc_json_next(&more, &r->scan, ']', true));
     while (more) {
         uint64_t extent;
-        LYC_TRY(lyc_json_unsigned(&extent, &r->scan, "extent of a shape"));
+        LYC_TRY(lyc_json_read_unsigned(&extent, &r->scan, "extent of a shape"));
         if (tensor->rank == LYC_MAX_RANK) {
             return lyc_json_fail(&r->scan, position, "shape of more than %d extents", LYC_MAX_RANK);
         }
@@ -149,7 +149,7 @@ static lyc_status read_offsets(lyc_header_tensor *tensor, reader *r)
     LYC_TRY(lyc_json_next(&more, &r->scan, ']', true));
     for (; more; count++) {
         uint64_t offset;
-        LYC_TRY(lyc_json_unsigned(&offset, &r->scan, "data offset"));
+        LYC_TRY(lyc_json_read_unsigned(&offset, &r->scan, "data offset"));
         if (count < 2) {
             offsets[count] = offset;
         }

@@ -87,7 +87,7 @@ static lyc_status read_piece(reader *r, lyc_span key, void *context)
     (void)context;
     /* The key lies where the next string would go; a number needs no room. */
     uint64_t id = 0;
-    LYC_TRY(lyc_json_unsigned(&id, &r->scan, "the id of a piece"));
+    LYC_TRY(lyc_json_read_unsigned(&id, &r->scan, "the id of a piece"));
     return lyc_vocabulary_add(&r->t->vocabulary, key, id, r->err);
 }
 
@@ -125,7 +125,7 @@ static lyc_status read_added_member(reader *r, lyc_span key, void *context)
         entry->is_special = lyc_json_peek(&r->scan) == 't';
     } else if (lyc_span_is(key, "id")) {
         entry->has_id = true;
-        return lyc_json_unsigned(&entry->id, &r->scan, "the id of an added token");
+        return lyc_json_read_unsigned(&entry->id, &r->scan, "the id of an added token");
     }
     return skip_value(r);
 }
@@ -152,7 +152,7 @@ static lyc_status read_added_id(reader *r, lyc_span key, void *context)
     if (entry.content == NULL) {
         return lyc_fail(r->err, LYC_E_MEMORY, "no memory for the tokenizer");
     }
-    LYC_TRY(lyc_json_unsigned(&entry.id, &r->scan, "the id of an added token"));
+    LYC_TRY(lyc_json_read_unsigned(&entry.id, &r->scan, "the id of an added token"));
     return add_token(r, &entry);
 }
 
