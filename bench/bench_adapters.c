@@ -1,10 +1,11 @@
 /* bench_adapters.c - layers with adapters: which form is chosen, what both were counted to cost, and what they take
  *
- *     bench_adapters [--file bench/layers.txt] [--adapter "lokr factor=8"] [--only TEXT] [--training] [--runs N]
+ *     bench_adapters [--file bench/layers.txt] [--adapter "lokr factor=8"] [--only TEXT] [--training] [--runs N] [--plan]
  *
  * Without --adapter a list of usual ones. A line for each layer and adapter: milliseconds of the layer alone, of the
  * structured and of the merged form (the median of N runs, 5 at least), the ratio that was counted, and * at the form
- * that is chosen. Activations in bf16, weights in F16. --training: parameters with gradients, x with one too.
+ * that is chosen. Activations in bf16, weights in F16. --training: parameters with gradients, x with one too. --plan: the
+ * steps of both forms instead, with their kernels.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,6 +17,7 @@
 #include "adapter/site.h"
 #include "backend/cpu/cpu.h"
 #include "base/clock.h"
+#include "base/string.h"
 #include "graph/autodiff.h"
 #include "graph/build.h"
 #include "tensor/dtype.h"
@@ -26,6 +28,7 @@ typedef struct settings {
     const char *adapter;
     const char *only;
     bool training;
+    bool plan;
     int runs;
 } settings;
 
@@ -185,6 +188,20 @@ static void open_trial(trial *t, const subject *s, lyc_adapter_form form, int co
     check(lyc_adapter_site_bind(&t->site, t->plan, s->adapter, &err), &err);
 }
 
+static void print_plan(const subject *s, lyc_adapter_form form)
+{
+    trial t;
+    lyc_strbuf text = {0};
+    open_trial(&t, s, form, 1);
+    lyc_plan_print(&text, t.plan, true);
+    printf("%s, %s\n%s\n", s->words, form == LYC_ADAPTER_MERGED ? "merged" : "structured", lyc_strbuf_text(&text));
+    lyc_strbuf_clear(&text);
+    lyc_plan_free(t.plan);
+    lyc_graph_free(t.g);
+    free(t.x_data);
+    free(t.seed_data);
+}
+
 static int ascending(const void *a, const void *b)
 {
     const double x = *(const double *)a;
@@ -230,6 +247,13 @@ static void measure(const subject *s, const char *line)
     lyc_graph_free(t.g);
     free(t.x_data);
     free(t.seed_data);
+    if (s->settings->plan) {
+        print_plan(s, LYC_ADAPTER_MERGED);
+        if (choice.structured_known) {
+            print_plan(s, LYC_ADAPTER_STRUCTURED);
+        }
+        return;
+    }
     const double alone = milliseconds(s, LYC_ADAPTER_MERGED, 0);
     const double merged = milliseconds(s, LYC_ADAPTER_MERGED, 1);
     const double structured = choice.structured_known ? milliseconds(s, LYC_ADAPTER_STRUCTURED, 1) : (double)NAN;
@@ -261,6 +285,8 @@ int main(int argc, char **argv)
         const bool has_value = i + 1 < argc;
         if (strcmp(argv[i], "--training") == 0) {
             set.training = true;
+        } else if (strcmp(argv[i], "--plan") == 0) {
+            set.plan = true;
         } else if (strcmp(argv[i], "--file") == 0 && has_value) {
             set.file = argv[++i];
         } else if (strcmp(argv[i], "--adapter") == 0 && has_value) {

@@ -157,8 +157,10 @@ struct lyc_adapter_algorithm {
     /* Values of optional parameters that a file did not have, from the base weight. */
     lyc_status (*restore)(lyc_adapter *a, const float *weight, lyc_error *err);
 
-    /* ΔW [out,in*kernel], with the multiplier (lyc_site_strengthen); for norms [c]. */
+    /* One of the two, with the multiplier (lyc_site_strengthen), [out,in*kernel], of norms [c]: ΔW, which alone
+     * additive algorithms may give, or W', where that is what the formula says. */
     lyc_value *(*delta)(lyc_graph *g, const lyc_adapter_site *site);
+    lyc_value *(*changed)(lyc_graph *g, const lyc_adapter_site *site);
 
     /* The parameter that is added to the bias; NULL: none ever. */
     const char *bias;

@@ -35,9 +35,25 @@ static bool is_additive(const lyc_adapter_site *site)
     return site->adapter->algorithm->additive && !lyc_dora_has(site->adapter);
 }
 
+/* W' of one adapter, [out,in*kernel]. */
+static lyc_value *changed(lyc_graph *g, const lyc_adapter_site *site)
+{
+    const lyc_adapter_algorithm *algorithm = site->adapter->algorithm;
+    if (lyc_dora_has(site->adapter)) {
+        return lyc_dora_changed(g, site);
+    }
+    return algorithm->changed != NULL ? algorithm->changed(g, site)
+                                      : lyc_add(g, lyc_site_weight(g, site), algorithm->delta(g, site));
+}
+
+/* W' - W. */
 static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
 {
-    return lyc_dora_has(site->adapter) ? lyc_dora_delta(g, site) : site->adapter->algorithm->delta(g, site);
+    const lyc_adapter_algorithm *algorithm = site->adapter->algorithm;
+    if (algorithm->delta != NULL && !lyc_dora_has(site->adapter)) {
+        return algorithm->delta(g, site);
+    }
+    return lyc_sub(g, changed(g, site), lyc_site_weight(g, site));
 }
 
 static lyc_value *delta_bias(lyc_graph *g, const lyc_adapter_site *site)
@@ -58,30 +74,24 @@ static lyc_value *changed_bias(lyc_graph *g, const lyc_layer *layer, const lyc_a
     return bias;
 }
 
-/* W + sum of changes, in the shape of W and not transposed. */
+/* W with all changes, in the shape of W and not transposed. */
 static lyc_value *changed_weight(lyc_graph *g, const lyc_adapter_site *sites, int count)
 {
-    lyc_value *w = lyc_site_weight(g, &sites[0]);
-    for (int k = 0; k < count; k++) {
+    lyc_value *w = changed(g, &sites[0]);
+    for (int k = 1; k < count; k++) {
         w = lyc_add(g, w, delta(g, &sites[k]));
     }
-    return lyc_reshape(g, w, sites[0].layer->transposed ? w->shape : sites[0].layer->weight->shape);
-}
-
-/* The residual, where it can be added before adapters are: nothing comes between. */
-static lyc_value *fused(int activation, lyc_value *residual)
-{
-    return activation == LYC_ACTIVATION_NONE ? residual : NULL;
+    return lyc_value_failed(w) || sites[0].layer->transposed ? w : lyc_reshape(g, w, sites[0].layer->weight->shape);
 }
 
 static lyc_value *merged(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *sites, int count, lyc_value *x,
                          int activation, lyc_value *residual)
 {
-    lyc_layer changed = *layer;
-    changed.weight = changed_weight(g, sites, count);
-    changed.bias = changed_bias(g, layer, sites, count);
-    changed.transposed = false;
-    return lyc_layer_forward(g, &changed, x, activation, residual);
+    lyc_layer adapted = *layer;
+    adapted.weight = changed_weight(g, sites, count);
+    adapted.bias = changed_bias(g, layer, sites, count);
+    adapted.transposed = false;
+    return lyc_layer_forward(g, &adapted, x, activation, residual);
 }
 
 /* The sum of what adapters that are not additive make of z = W x; NULL when there are none of them. */
@@ -106,14 +116,14 @@ static lyc_value *around(lyc_graph *g, const lyc_layer *layer, const lyc_adapter
 static lyc_value *structured(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *sites, int count,
                              lyc_value *x, int activation, lyc_value *residual)
 {
-    lyc_layer changed = *layer;
-    changed.bias = changed_bias(g, layer, sites, count);
-    lyc_value *first = fused(activation, residual);
+    lyc_layer adapted = *layer;
+    adapted.bias = changed_bias(g, layer, sites, count);
+    lyc_value *first = activation == LYC_ACTIVATION_NONE ? residual : NULL;
     lyc_value *y = around(g, layer, sites, count, x);
     if (y == NULL) {
-        y = lyc_layer_forward(g, &changed, x, LYC_ACTIVATION_NONE, first);
+        y = lyc_layer_forward(g, &adapted, x, LYC_ACTIVATION_NONE, first);
     } else {
-        y = changed.bias == NULL ? y : lyc_add(g, y, changed.bias);
+        y = adapted.bias == NULL ? y : lyc_add(g, y, adapted.bias);
         y = first == NULL ? y : lyc_add(g, y, first);
     }
     for (int k = 0; k < count; k++) {
@@ -188,17 +198,28 @@ lyc_value *lyc_adapter_apply(lyc_graph *g, const lyc_layer *layer, const lyc_ada
                                       : structured(g, &flat, own, count, x, activation, residual);
 }
 
+/* A matrix [out,in*kernel] as the layer's weight lies. */
+static lyc_value *in_shape(lyc_graph *g, const lyc_layer *layer, lyc_value *v)
+{
+    return layer->transposed ? lyc_transpose(g, v, 2, (int[]){1, 0}) : lyc_reshape(g, v, layer->weight->shape);
+}
+
+lyc_value *lyc_adapter_changed(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *site)
+{
+    lyc_adapter_site own;
+    if (!settle(g, &own, layer, site, 1)) {
+        return lyc_graph_fail(g, LYC_E_ARGUMENT, "an adapter without a layer");
+    }
+    return in_shape(g, layer, changed(g, &own));
+}
+
 lyc_value *lyc_adapter_delta(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *site)
 {
     lyc_adapter_site own;
     if (!settle(g, &own, layer, site, 1)) {
         return lyc_graph_fail(g, LYC_E_ARGUMENT, "an adapter without a layer");
     }
-    lyc_value *d = delta(g, &own);
-    if (layer->transposed) {
-        return lyc_transpose(g, d, 2, (int[]){1, 0});
-    }
-    return lyc_reshape(g, d, layer->weight->shape);
+    return in_shape(g, layer, delta(g, &own));
 }
 
 lyc_value *lyc_adapter_delta_bias(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *site)

@@ -8,6 +8,11 @@
  * exchanges the last two axes. The blocks act from the left, not transposed: unlike Diag-OFT. rescale and alpha as
  * there.
  *
+ * A row is q size/2 + t, and factor i mixes t with bit i of q. So instead of moving the rows to and fro for each
+ * factor, they are kept with bit i last and go round by one bit from factor to factor, in pieces of size/2; the blocks
+ * are put into that order, and their rows and columns from [t,bit] to [bit,t]. After the last factor all bits are in
+ * their place.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "adapter/factorization.h"
@@ -82,49 +87,44 @@ static void params(lyc_adapter *a)
     lyc_rotation_params(a, LYC_SHAPE(config->factors, config->blocks, config->size, config->size));
 }
 
-/* M of the i-th factor, [blocks,size,size]. */
-static lyc_value *factor(lyc_graph *g, const boft_config *config, lyc_value *all, int64_t i)
-{
-    return lyc_slice(g, all, 0, i * config->blocks, config->blocks);
-}
-
+/* M of all factors, [factors*blocks,size,size]. */
 static lyc_value *rotations(lyc_graph *g, const lyc_adapter_site *site)
 {
     const boft_config *config = site->adapter->config;
     return lyc_rotation_blocks(g, site, config->factors * config->blocks, config->size);
 }
 
-/* P_i (or with `back` its transpose) over the outputs of v, seen as [before,out,after]. */
-static lyc_value *permute(lyc_graph *g, const lyc_adapter_site *site, lyc_value *v, int64_t before, int64_t i,
-                          bool back)
+/* M of the i-th factor, [blocks,size,size], for rows with bit i of q last: the bits below it come first, then those
+ * above. In files it is the other way round. */
+static lyc_value *factor(lyc_graph *g, const boft_config *config, lyc_value *all, int64_t i)
 {
-    const boft_config *config = site->adapter->config;
-    const int64_t k = (config->size / 2) << i;
-    lyc_value *apart = lyc_reshape(g, v,
-                                   back ? LYC_SHAPE(before, -1, k, 2, v->shape.dims[v->shape.rank - 1])
-                                        : LYC_SHAPE(before, -1, 2, k, v->shape.dims[v->shape.rank - 1]));
-    return lyc_transpose(g, apart, 5, (int[]){0, 1, 3, 2, 4});
+    const int64_t half = config->size / 2;
+    const int64_t below = (int64_t)1 << i;
+    lyc_value *own = lyc_slice(g, all, 0, i * config->blocks, config->blocks);
+    lyc_value *apart = lyc_reshape(g, own, LYC_SHAPE(config->blocks / below, below, half, 2, half, 2));
+    return lyc_reshape(g, lyc_transpose(g, apart, 6, (int[]){1, 0, 3, 2, 5, 4}),
+                       LYC_SHAPE(config->blocks, config->size, config->size));
 }
 
-static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
+/* The last bit of q becomes the first: v seen as [before,blocks,2,piece]. */
+static lyc_value *turn_bits(lyc_graph *g, const boft_config *config, lyc_value *v, int64_t before, int64_t piece)
+{
+    return lyc_transpose(g, lyc_reshape(g, v, LYC_SHAPE(before, config->blocks, 2, piece)), 4, (int[]){0, 2, 1, 3});
+}
+
+static lyc_value *changed(lyc_graph *g, const lyc_adapter_site *site)
 {
     const lyc_adapter *a = site->adapter;
     const boft_config *config = a->config;
     const int64_t columns = a->in * a->kernel;
-    lyc_value *w = lyc_site_weight(g, site);
     lyc_value *all = rotations(g, site);
-    lyc_value *x = w;
-    if (lyc_value_failed(w)) {
-        return w;
-    }
+    lyc_value *x = lyc_site_weight(g, site);
     for (int64_t i = 0; i < config->factors; i++) {
-        lyc_value *rows = lyc_reshape(g, permute(g, site, lyc_reshape(g, x, LYC_SHAPE(a->out, columns)), 1, i, false),
-                                      LYC_SHAPE(config->blocks, config->size, columns));
+        lyc_value *rows = lyc_reshape(g, x, LYC_SHAPE(config->blocks, config->size, columns));
         lyc_value *turned = lyc_matmul(g, factor(g, config, all, i), rows, NULL, NULL, NULL);
-        x = permute(g, site, turned, 1, i, true);
+        x = turn_bits(g, config, turned, 1, config->size / 2 * columns);
     }
-    x = lyc_reshape(g, x, LYC_SHAPE(a->out, columns));
-    return lyc_sub(g, lyc_rotation_rescale(g, site, x, true), w);
+    return lyc_rotation_rescale(g, site, lyc_reshape(g, x, LYC_SHAPE(a->out, columns)), true);
 }
 
 static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *y)
@@ -139,10 +139,9 @@ static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x
     lyc_value *all = rotations(g, site);
     lyc_value *z = y;
     for (int64_t i = 0; i < config->factors; i++) {
-        lyc_value *mixed = permute(g, site, lyc_reshape(g, z, LYC_SHAPE(rows, a->out, 1)), rows, i, false);
-        lyc_value *turned =
-            lyc_block_diag_matmul(g, lyc_reshape(g, mixed, LYC_SHAPE(rows, a->out)), factor(g, config, all, i), true);
-        z = permute(g, site, lyc_reshape(g, turned, LYC_SHAPE(rows, a->out, 1)), rows, i, true);
+        lyc_value *flat = lyc_reshape(g, z, LYC_SHAPE(rows, a->out));
+        z = turn_bits(g, config, lyc_block_diag_matmul(g, flat, factor(g, config, all, i), true), rows,
+                      config->size / 2);
     }
     return lyc_rotation_rescale(g, site, lyc_reshape(g, z, y->shape), false);
 }
@@ -159,7 +158,7 @@ const lyc_adapter_algorithm lyc_adapter_boft = {
     .detect = detect,
     .recover = recover,
     .params = params,
-    .delta = delta,
+    .changed = changed,
     .apply = apply,
     .extras = (const char *const[]){"alpha", NULL},
     .write = lyc_rotation_write,

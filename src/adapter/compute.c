@@ -50,8 +50,8 @@ static void build(change_graph *c, const lyc_adapter_change *wanted)
 {
     lyc_graph *g = c->g;
     if (wanted->weight != NULL) {
-        lyc_value *d = lyc_adapter_delta(g, &c->layer, &c->site);
-        c->weight = lyc_graph_output(g, wanted->merged ? lyc_add(g, c->layer.weight, d) : d);
+        c->weight = (wanted->merged ? lyc_adapter_changed : lyc_adapter_delta)(g, &c->layer, &c->site);
+        lyc_graph_output(g, c->weight);
     }
     if (wanted->bias != NULL) {
         c->bias = lyc_adapter_delta_bias(g, &c->layer, &c->site);

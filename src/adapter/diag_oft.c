@@ -60,7 +60,7 @@ static lyc_value *rotations(lyc_graph *g, const lyc_adapter_site *site)
     return lyc_rotation_blocks(g, site, config->blocks, config->size);
 }
 
-static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
+static lyc_value *changed(lyc_graph *g, const lyc_adapter_site *site)
 {
     const lyc_adapter *a = site->adapter;
     const oft_config *config = a->config;
@@ -69,7 +69,7 @@ static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
     lyc_value *rotated =
         lyc_matmul(g, rotations(g, site), rows, NULL, NULL, &(lyc_matmul_attr){.alpha = 1.0f, .trans_a = true});
     rotated = lyc_reshape(g, rotated, LYC_SHAPE(a->out, a->in * a->kernel));
-    return lyc_sub(g, lyc_rotation_rescale(g, site, rotated, true), w);
+    return lyc_rotation_rescale(g, site, rotated, true);
 }
 
 static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *y)
@@ -91,7 +91,7 @@ const lyc_adapter_algorithm lyc_adapter_diag_oft = {
     .detect = detect,
     .recover = recover,
     .params = params,
-    .delta = delta,
+    .changed = changed,
     .apply = apply,
     .extras = (const char *const[]){"alpha", NULL},
     .write = lyc_rotation_write,

@@ -156,7 +156,13 @@ static lyc_value *spread(lyc_graph *g, const lyc_adapter *a, lyc_value *c)
     return lyc_reshape(g, lyc_broadcast(g, apart, LYC_SHAPE(1, a->in, a->kernel)), LYC_SHAPE(1, a->in * a->kernel));
 }
 
-lyc_value *lyc_dora_delta(lyc_graph *g, const lyc_adapter_site *site)
+/* from + m (to - from). */
+static lyc_value *interpolate(lyc_graph *g, lyc_value *from, lyc_value *to, lyc_value *m)
+{
+    return lyc_add(g, from, lyc_mul(g, lyc_sub(g, to, from), m));
+}
+
+lyc_value *lyc_dora_changed(lyc_graph *g, const lyc_adapter_site *site)
 {
     const lyc_adapter *a = site->adapter;
     const lyc_adapter_site full = at_full_strength(site);
@@ -165,8 +171,8 @@ lyc_value *lyc_dora_delta(lyc_graph *g, const lyc_adapter_site *site)
     lyc_value *v = lyc_add(g, w, a->algorithm->delta(g, &full));
     lyc_value *measured = still.params[0] == full.params[0] ? v : lyc_add(g, w, a->algorithm->delta(g, &still));
     lyc_value *c = factor(g, site, squares_of(g, a, measured));
-    lyc_value *change = lyc_sub(g, lyc_mul(g, v, spread(g, a, c)), w);
-    return site->multiplier == NULL ? change : lyc_mul(g, change, site->multiplier);
+    lyc_value *whole = lyc_mul(g, v, spread(g, a, c));
+    return site->multiplier == NULL ? whole : interpolate(g, w, whole, site->multiplier);
 }
 
 /* ||W + ΔW||^2, [out,1] or [1,in]. */
@@ -197,8 +203,5 @@ lyc_value *lyc_dora_apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value 
         lyc_value *base = lyc_layer_forward(g, &bare, scaled, LYC_ACTIVATION_NONE, NULL);
         whole = a->algorithm->apply(g, &full, scaled, base);
     }
-    if (site->multiplier == NULL) {
-        return whole;
-    }
-    return lyc_add(g, y, lyc_mul(g, lyc_sub(g, whole, y), site->multiplier));
+    return site->multiplier == NULL ? whole : interpolate(g, y, whole, site->multiplier);
 }

@@ -13,8 +13,8 @@ bool lyc_dora_has(const lyc_adapter *a);
 /* dora_scale starts as the norms of the base weight [out,in*kernel]. */
 lyc_status lyc_dora_start(lyc_adapter *a, const float *weight, lyc_error *err);
 
-/* W'(multiplier) - W, [out,in*kernel]. */
-lyc_value *lyc_dora_delta(lyc_graph *g, const lyc_adapter_site *site);
+/* W'(multiplier), [out,in*kernel]. */
+lyc_value *lyc_dora_changed(lyc_graph *g, const lyc_adapter_site *site);
 
 /* W'(multiplier) x, where y is W x without bias. */
 lyc_value *lyc_dora_apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *y);

@@ -50,13 +50,14 @@ static void params(lyc_adapter *a)
     lyc_adapter_add(a, "weight", linear ? LYC_SHAPE(d) : lyc_adapter_pointwise(a, 1, d), LYC_START_ZERO);
 }
 
-/* multiplier w in the given shape. */
+/* 1 + multiplier w in the given shape. */
 static lyc_value *factors(lyc_graph *g, const lyc_adapter_site *site, lyc_shape shape)
 {
-    return lyc_site_strengthen(g, site, lyc_reshape(g, lyc_site_param(site, "weight"), shape));
+    lyc_value *w = lyc_site_strengthen(g, site, lyc_reshape(g, lyc_site_param(site, "weight"), shape));
+    return lyc_affine(g, w, 1.0f, 1.0f);
 }
 
-static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
+static lyc_value *changed(lyc_graph *g, const lyc_adapter_site *site)
 {
     const lyc_adapter *a = site->adapter;
     lyc_value *w = lyc_site_weight(g, site);
@@ -72,11 +73,11 @@ static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x
 {
     const lyc_adapter *a = site->adapter;
     if (!on_input(a)) {
-        return lyc_mul(g, y, lyc_affine(g, factors(g, site, LYC_SHAPE(a->out)), 1.0f, 1.0f));
+        return lyc_mul(g, y, factors(g, site, LYC_SHAPE(a->out)));
     }
     lyc_layer bare = *site->layer;
     bare.bias = NULL;
-    lyc_value *scaled = lyc_mul(g, x, lyc_affine(g, factors(g, site, LYC_SHAPE(a->in)), 1.0f, 1.0f));
+    lyc_value *scaled = lyc_mul(g, x, factors(g, site, LYC_SHAPE(a->in)));
     return lyc_layer_forward(g, &bare, scaled, LYC_ACTIVATION_NONE, NULL);
 }
 
@@ -100,7 +101,7 @@ const lyc_adapter_algorithm lyc_adapter_ia3 = {
     .detect = detect,
     .recover = recover,
     .params = params,
-    .delta = delta,
+    .changed = changed,
     .apply = apply,
     .extras = (const char *const[]){"on_input", NULL},
     .write = write,

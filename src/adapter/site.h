@@ -70,7 +70,8 @@ lyc_status lyc_adapter_site_bind(const lyc_adapter_site *site, lyc_plan *plan, c
 lyc_value *lyc_adapter_apply(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *sites, int count,
                              lyc_value *x, int activation, lyc_value *residual, lyc_adapter_form form);
 
-/* W'(multiplier) - W, in the shape of W. W is layer->weight. */
+/* W'(multiplier), and W'(multiplier) - W, in the shape of W, which is layer->weight. */
+lyc_value *lyc_adapter_changed(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *site);
 lyc_value *lyc_adapter_delta(lyc_graph *g, const lyc_layer *layer, const lyc_adapter_site *site);
 
 /* The change of the bias, [out]; NULL when there is none. */

@@ -97,7 +97,8 @@ static void entries_are_complete(void **state)
         assert_ptr_equal(lyc_adapter_algorithm_find(algorithm->name), algorithm);
         assert_true(algorithm->summary != NULL && algorithm->formula != NULL && algorithm->source != NULL);
         assert_non_null(algorithm->params);
-        assert_non_null(algorithm->delta);
+        assert_true((algorithm->delta != NULL) != (algorithm->changed != NULL));
+        assert_true(algorithm->delta != NULL || !algorithm->additive);
         const lyc_option *o;
         for (int k = 0; (o = lyc_adapter_option(algorithm, k)) != NULL; k++) {
             assert_ptr_equal(lyc_adapter_option_find(algorithm, o->name), o);
