@@ -306,23 +306,45 @@ static lyc_status check_heads(const lyc_component *c, lyc_error *err)
                               : LYC_OK;
 }
 
+/* lyc_tensor_visit: the walk itself finds norms whose groups do not divide. */
+static lyc_status pass_by(void *context, const char *name, const lyc_shape *shape, lyc_error *err)
+{
+    (void)context;
+    (void)name;
+    (void)shape;
+    (void)err;
+    return LYC_OK;
+}
+
+static lyc_status check_config(const lyc_component *c, bool for_tools, lyc_error *err)
+{
+    if (!for_tools) {
+        LYC_TRY(check_heads(c, err));
+    }
+    return lyc_component_tensors(c->kind, &c->config, pass_by, NULL, err);
+}
+
+/* The configuration, from its file or from the tensors, with the changes that the user made; an error names the file
+ * that it comes from. */
 static lyc_status configure(lyc_component *c, const lyc_component_request *request, lyc_error *err)
 {
+    const char *file = request->config != NULL ? request->config_path : lyc_source_path(c->source);
+    lyc_status status;
+    bool unused;
     if (request->config != NULL) {
-        const lyc_status status = read_config(c, request->config, request->config_path, err);
-        if (status != LYC_OK) {
-            return lyc_wrap(err, "reading %s", request->config_path);
-        }
+        status = read_config(c, request->config, request->config_path, err);
     } else {
         c->inferred = true;
-        LYC_TRY(lyc_component_infer(&c->config, c->kind, c->source, c->layout, err));
+        status = lyc_component_infer(&c->config, c->kind, c->source, c->layout, err);
     }
-    bool unused;
-    if (request->changes != NULL &&
-        apply(&c->config, c->kind, &unused, request->changes, request->changes_path, err) != LYC_OK) {
-        return lyc_wrap(err, "reading %s", request->changes_path);
+    if (status == LYC_OK && request->changes != NULL) {
+        file = request->changes_path;
+        status = apply(&c->config, c->kind, &unused, request->changes, request->changes_path, err);
     }
-    return request->for_tools ? LYC_OK : check_heads(c, err);
+    if (status == LYC_OK) {
+        status = check_config(c, request->for_tools, err);
+    }
+    return status == LYC_OK ? status : lyc_wrap(err, "reading %s", file);
 }
 
 static lyc_status make(lyc_component *c, const lyc_component_request *request, lyc_error *err)
@@ -334,10 +356,7 @@ static lyc_status make(lyc_component *c, const lyc_component_request *request, l
         return lyc_fail(err, LYC_E_FORMAT, "%s holds %s%s, expected a %s", path, content != NULL ? "a " : "",
                         content != NULL ? content : "no network that is known", lyc_component_kind_title(c->kind));
     }
-    const lyc_status status = configure(c, request, err);
-    if (status != LYC_OK) {
-        return request->config == NULL ? lyc_wrap(err, "reading %s", path) : status;
-    }
+    LYC_TRY(configure(c, request, err));
     LYC_TRY(fill(c, err));
     const char *known = lyc_component_known(c);
     lyc_log_write(LYC_LOG_INFO, LYC_LOG_FILES, "%s: %s, %zu tensors, %" PRId64 " parameters%s%s%s", path,

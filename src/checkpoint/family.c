@@ -228,10 +228,20 @@ static lyc_status settle_addition(lyc_component *unet, const lyc_clip_text_confi
 
 static lyc_status check_complete(lyc_component *const components[], bool is_xl, const char *path, lyc_error *err)
 {
-    for (int kind = 0; kind < LYC_COMPONENT_CONTROLNET; kind++) {
-        if (components[kind] == NULL && (is_xl || kind != LYC_COMPONENT_TEXT_ENCODER_2)) {
-            return lyc_fail(err, LYC_E_FORMAT, "%s has no %s", path,
-                            lyc_component_kind_title((lyc_component_kind)kind));
+    static const struct {
+        lyc_component_kind kind;
+        bool xl_alone;
+        const char *hint;
+    } needed[] = {
+        {LYC_COMPONENT_UNET, false, ""},
+        {LYC_COMPONENT_VAE, false, ": give a file with one (--vae)"},
+        {LYC_COMPONENT_TEXT_ENCODER, false, ": give a file with one (--text-encoder)"},
+        {LYC_COMPONENT_TEXT_ENCODER_2, true, ": give a file with one (--text-encoder-2)"},
+    };
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        if (components[needed[i].kind] == NULL && (is_xl || !needed[i].xl_alone)) {
+            return lyc_fail(err, LYC_E_FORMAT, "%s has no %s%s", path, lyc_component_kind_title(needed[i].kind),
+                            needed[i].hint);
         }
     }
     return LYC_OK;
