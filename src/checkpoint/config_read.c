@@ -16,7 +16,7 @@
 lyc_status lyc_json_parse(json_t **out, const char *text, size_t length, lyc_error *err)
 {
     json_error_t fault;
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &fault);
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &fault);
     if (json == NULL && json_error_code(&fault) == json_error_out_of_memory) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a configuration");
     }

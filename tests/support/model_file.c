@@ -62,7 +62,8 @@ static lyc_status plan_tensor(void *context, const char *key, const lyc_shape *s
 {
     const tensor_writing *w = context;
     const test_fault *f = w->fault;
-    if (f->without != NULL && strncmp(key, f->without, strlen(f->without)) == 0) {
+    if ((f->without != NULL && strncmp(key, f->without, strlen(f->without)) == 0) ||
+        (f->only != NULL && strncmp(key, f->only, strlen(f->only)) != 0)) {
         return LYC_OK;
     }
     return lyc_safetensors_plan_add(w->plan, key, is(key, f->retyped) ? f->dtype : LYC_F32,

@@ -18,13 +18,14 @@ typedef struct test_part {
 
 /* What is different from a good file. Members may be NULL. */
 typedef struct test_fault {
-    const char *without;  /* keys that begin so are left out */
-    const char *reshaped; /* this key has `shape` */
-    lyc_shape shape;
+    const char *without;    /* keys that begin so are left out */
+    const char *only;       /* all other keys are left out */
     const char *extra;      /* another key, of shape [2] */
     const char *not_finite; /* this key has an infinity */
-    lyc_dtype dtype;        /* of `retyped` */
-    const char *retyped;
+    const char *reshaped;   /* this key has `shape` */
+    lyc_shape shape;
+    const char *retyped; /* this key has `dtype` */
+    lyc_dtype dtype;
 } test_fault;
 
 /* Writes a file of f32; numbers are a hash of name and place, the same for the same name. fault may be NULL. Fails the
