@@ -28,13 +28,11 @@ typedef struct inference {
 } inference;
 
 /* Shape in the file of the tensor of a diffusers name; false when it is not there. */
-static bool vlook(lyc_shape *shape, const inference *in, const char *format, va_list arguments)
+static bool look_name(lyc_shape *shape, const inference *in, const char *name)
 {
-    char name[LYC_KEY];
     lyc_key key;
     lyc_tensor_view view;
     const lyc_source_file *file;
-    vsnprintf(name, sizeof name, format, arguments);
     if (!lyc_layout_key(&key, in->layout, in->config, name) || !lyc_source_find(&view, &file, in->source, key.text)) {
         return false;
     }
@@ -45,11 +43,12 @@ static bool vlook(lyc_shape *shape, const inference *in, const char *format, va_
 static bool look(lyc_shape *shape, const inference *in, const char *format, ...) LYC_PRINTF(3, 4);
 static bool look(lyc_shape *shape, const inference *in, const char *format, ...)
 {
+    char name[LYC_KEY];
     va_list arguments;
     va_start(arguments, format);
-    const bool found = vlook(shape, in, format, arguments);
+    vsnprintf(name, sizeof name, format, arguments);
     va_end(arguments);
-    return found;
+    return look_name(shape, in, name);
 }
 
 /* An extent of a tensor that has to be there; 0, with the error kept, when it is not. */
@@ -65,7 +64,7 @@ static int extent(inference *in, int axis, const char *format, ...)
     if (in->status != LYC_OK) {
         return 0;
     }
-    if (!look(&shape, in, "%s", name)) {
+    if (!look_name(&shape, in, name)) {
         lyc_key key;
         const bool known = lyc_layout_key(&key, in->layout, in->config, name);
         in->status = lyc_fail(in->err, LYC_E_FORMAT, "'%s' is missing, without which the form of the model is unknown",
