@@ -1,0 +1,34 @@
+/* network_file.h - an adapter file: its tensors by layer
+ *
+ * The public functions are in lycoris/adapter.h; here is what the library itself needs beside them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_ADAPTER_NETWORK_FILE_H
+#define LYC_ADAPTER_NETWORK_FILE_H
+
+#include "adapter/key_names.h"
+#include "lycoris/adapter.h"
+
+/* A layer of a file. */
+typedef struct lyc_file_layer {
+    lyc_key_scheme scheme;
+    const char *name;
+    const char *component;
+    const lyc_inventory_entry *entry; /* names; sizes are not those of the model */
+    const lyc_adapter_algorithm *algorithm;
+    lyc_adapter_group group;
+} lyc_file_layer;
+
+/* The file of that name is not opened again: takes over tensors, also when it fails. path is for messages. */
+lyc_status lyc_network_file_from(lyc_network_file **out, lyc_safetensors *tensors, const char *path,
+                                 const lyc_network_file_options *options, lyc_error *err);
+
+const lyc_file_layer *lyc_network_file_at(const lyc_network_file *file, size_t index);
+const char *lyc_network_file_path(const lyc_network_file *file);
+
+/* The adapter of a layer; errors name the file. Tensors that the algorithm does not know are no error. */
+lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
+                                    const lyc_adapter_target *target, lyc_error *err);
+
+#endif

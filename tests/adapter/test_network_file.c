@@ -1,0 +1,333 @@
+/* test_network_file.c - adapter files by layer: spellings, alpha of all kinds, complaints
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "adapter/network_file.h"
+#include "support/folder.h"
+#include "support/table.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+
+static test_folder folder;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    test_folder_make(&folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
+}
+
+static lyc_dtype dtype_named(const char *name)
+{
+    for (int i = 0; i < LYC_DTYPE_COUNT; i++) {
+        if (strcmp(lyc_dtype_name((lyc_dtype)i), name) == 0) {
+            return (lyc_dtype)i;
+        }
+    }
+    fail_msg("no type %s", name);
+    return LYC_F32;
+}
+
+/* "name:F32:2x3[=value]": every element has the value, 0.5 when none is told. */
+typedef struct spec {
+    char name[256];
+    lyc_dtype dtype;
+    lyc_shape shape;
+    double value;
+} spec;
+
+static void parse_spec(spec *out, const char *text)
+{
+    char dtype[16], shape[64] = "", value[32] = "0.5";
+    const int found = sscanf(text, "%255[^:]:%15[^:]:%63[^=]=%31s", out->name, dtype, shape, value);
+    assert_true(found >= 3);
+    out->dtype = dtype_named(dtype);
+    out->shape = (lyc_shape){0};
+    for (char *c = shape; strcmp(shape, "-") != 0 && *c != '\0';) {
+        out->shape.dims[out->shape.rank++] = strtoll(c, &c, 10);
+        c += *c == 'x';
+    }
+    out->value = strcmp(value, "nan") == 0 ? (double)NAN : strtod(value, NULL);
+}
+
+/* Writes a file of the tensors in a text, separated by blanks. */
+static void write_file(const char *path, const char *text, const char *metadata)
+{
+    lyc_error err = {0};
+    lyc_safetensors_plan *plan = NULL;
+    lyc_safetensors_writer *writer = NULL;
+    spec *specs = calloc(64, sizeof *specs);
+    size_t count = 0;
+    char copy[4096];
+    strncpy(copy, text, sizeof copy - 1);
+    copy[sizeof copy - 1] = '\0';
+    assert_int_equal(lyc_safetensors_plan_new(&plan, &err), LYC_OK);
+    for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
+        parse_spec(&specs[count], word);
+        assert_int_equal(
+            lyc_safetensors_plan_add(plan, specs[count].name, specs[count].dtype, &specs[count].shape, &err), LYC_OK);
+        count++;
+    }
+    if (metadata != NULL) {
+        assert_int_equal(lyc_safetensors_plan_metadata(plan, "lora_adapter_metadata", metadata, &err), LYC_OK);
+    }
+    const lyc_safetensors_writer_options force = {.force = true};
+    assert_int_equal(lyc_safetensors_writer_open(&writer, plan, path, &force, &err), LYC_OK);
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes;
+        assert_int_equal(lyc_shape_bytes(&bytes, &specs[i].shape, specs[i].dtype, &err), LYC_OK);
+        char *data = malloc(bytes + 1);
+        const size_t element = (size_t)lyc_dtype_bits(specs[i].dtype) / 8;
+        for (size_t k = 0; k < bytes / element; k++) {
+            lyc_dtype_store(specs[i].dtype, data + k * element, specs[i].value);
+        }
+        assert_int_equal(lyc_safetensors_writer_put(writer, specs[i].name, data, bytes, &err), LYC_OK);
+        free(data);
+    }
+    assert_int_equal(lyc_safetensors_writer_commit(writer, &err), LYC_OK);
+    lyc_safetensors_writer_close(writer);
+    lyc_safetensors_plan_free(plan);
+    free(specs);
+}
+
+/* The parts of a line "a | b | c", without blanks around. */
+static size_t split(char *parts[], size_t max, char *line)
+{
+    size_t n = 0;
+    for (char *part = line; part != NULL && n < max;) {
+        char *bar = strstr(part, "|");
+        if (bar != NULL) {
+            *bar = '\0';
+        }
+        while (*part == ' ') {
+            part++;
+        }
+        for (size_t length = strlen(part); length > 0 && part[length - 1] == ' '; length--) {
+            part[length - 1] = '\0';
+        }
+        parts[n++] = part;
+        part = bar != NULL ? bar + 1 : NULL;
+    }
+    return n;
+}
+
+/* Opens and, with a weight of a layer, reads the first adapter. */
+static lyc_status open_and_read(lyc_adapter **adapter, lyc_network_file **file, const char *path, const char *weight,
+                                bool strict, lyc_error *err)
+{
+    const lyc_network_file_options options = {.strict = strict};
+    const lyc_status status = lyc_network_file_open(file, path, &options, err);
+    if (status != LYC_OK || strcmp(weight, "-") == 0) {
+        return status;
+    }
+    lyc_adapter_target target = {.kind = LYC_LAYER_LINEAR, .groups = 1, .has_bias = true};
+    for (const char *c = weight; *c != '\0';) {
+        char *end;
+        target.weight.dims[target.weight.rank++] = strtoll(c, &end, 10);
+        c = *end == 'x' ? end + 1 : end;
+    }
+    target.kind = target.weight.rank > 2 ? LYC_LAYER_CONV2D : target.kind;
+    target.kind = target.weight.rank == 1 ? LYC_LAYER_LAYER_NORM : target.kind;
+    return lyc_network_file_adapter(adapter, *file, 0, &target, err);
+}
+
+static void complains(void **state)
+{
+    (void)state;
+    test_table table;
+    test_table_open(&table, "tests/adapter/network_file_errors.txt");
+    while (test_table_next(&table)) {
+        char *parts[4];
+        assert_int_equal(split(parts, 4, table.line), 4);
+        const char *path = test_folder_path(&folder, "a.safetensors");
+        write_file(path, parts[0], NULL);
+        lyc_network_file *file = NULL;
+        lyc_adapter *adapter = NULL;
+        lyc_error err = {0};
+        const bool strict = strcmp(parts[2], "strict") == 0;
+        assert_int_not_equal(open_and_read(&adapter, &file, path, parts[1], strict, &err), LYC_OK);
+        assert_memory_equal(err.message, path, strlen(path));
+        assert_string_equal(err.message + strlen(path) + 2, parts[3]);
+        lyc_network_file_close(file);
+    }
+    test_table_close(&table, 20);
+}
+
+static void reads(void **state)
+{
+    (void)state;
+    test_table table;
+    test_table_open(&table, "tests/adapter/network_file_reads.txt");
+    while (test_table_next(&table)) {
+        char *parts[4];
+        char got[128];
+        assert_int_equal(split(parts, 4, table.line), 4);
+        const char *path = test_folder_path(&folder, "a.safetensors");
+        write_file(path, parts[0], strncmp(parts[2], "{", 1) == 0 ? parts[2] : NULL);
+        lyc_network_file *file = NULL;
+        lyc_adapter *adapter = NULL;
+        lyc_error err = {0};
+        if (open_and_read(&adapter, &file, path, parts[1], false, &err) != LYC_OK) {
+            fail_msg("line %d: %s", table.number, err.message);
+        }
+        const lyc_adapter_config *config = adapter->config;
+        const bool ranked = (adapter->algorithm->common & LYC_ADAPTER_RANK) != 0;
+        snprintf(got, sizeof got, "%s rank %lld scale %g%s unmatched %zu", adapter->algorithm->name,
+                 ranked ? (long long)config->rank : 0LL, adapter->scale,
+                 config->weight_decompose ? config->wd_on_out ? " dora out" : " dora in" : "",
+                 lyc_network_file_unmatched_count(file));
+        assert_string_equal(got, parts[3]);
+        lyc_adapter_free(adapter);
+        lyc_network_file_close(file);
+    }
+    test_table_close(&table, 15);
+}
+
+static void finds_layers(void **state)
+{
+    (void)state;
+    const char *path = test_folder_path(&folder, "b.safetensors");
+    write_file(path,
+               "lora_unet_input_blocks_4_1_proj_in.lora_down.weight:F16:2x8 "
+               "lora_unet_input_blocks_4_1_proj_in.lora_up.weight:F16:6x2 "
+               "lora_unet_input_blocks_4_1_proj_in.alpha:F16:-=1 lora_unet_nothing.alpha:F32:- "
+               "bundle_emb.style.clip_l:F32:2x4",
+               NULL);
+    lyc_network_file *file = NULL;
+    lyc_error err = {0};
+    size_t index = 99;
+    assert_int_equal(lyc_network_file_open(&file, path, NULL, &err), LYC_OK);
+    assert_int_equal(lyc_network_file_count(file), 1);
+    assert_true(lyc_network_file_find(&index, file, "unet", "down_blocks.1.attentions.0.proj_in"));
+    assert_int_equal(index, 0);
+    assert_true(lyc_network_file_find(&index, file, "unet", "input_blocks.4.1.proj_in"));
+    assert_true(lyc_network_file_find(&index, file, "unet", "input_blocks_4_1_proj_in"));
+    assert_false(lyc_network_file_find(&index, file, "unet", "conv_in"));
+    assert_false(lyc_network_file_find(&index, file, "text_encoder", "down_blocks.1.attentions.0.proj_in"));
+    assert_int_equal(lyc_network_file_unmatched_count(file), 1);
+    assert_string_equal(lyc_network_file_unmatched(file, 0), "lora_unet_nothing.alpha");
+    assert_int_equal(lyc_network_file_embedding_count(file), 1);
+    assert_string_equal(lyc_network_file_embedding(file, 0).name, "bundle_emb.style.clip_l");
+    lyc_network_file_close(file);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    test_file_write(path, text, strlen(text));
+}
+
+static void reads_peft_folders(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *tensors, *weight;
+        double scale;
+    } cases[] = {
+        {"{\"peft_type\": \"LORA\", \"r\": 8, \"lora_alpha\": 16}",
+         "base_model.model.conv_out.lora_A.weight:F32:2x4 base_model.model.conv_out.lora_B.weight:F32:3x2", "3x4", 8},
+        {"{\"r\": 8, \"lora_alpha\": 16, \"use_rslora\": true}",
+         "base_model.model.conv_out.lora_A.weight:F32:4x4 base_model.model.conv_out.lora_B.weight:F32:3x4", "3x4", 8},
+        {"{\"r\": 8, \"lora_alpha\": 16, \"alpha_pattern\": {\"conv_ou\": 1, \"conv_o.t\": 4}}",
+         "base_model.model.conv_out.lora_A.weight:F32:2x4 base_model.model.conv_out.lora_B.weight:F32:3x2", "3x4", 2},
+        {"{\"peft_type\": \"LOHA\", \"r\": 8, \"alpha\": 4}",
+         "base_model.model.conv_out.hada_w1_a:F32:3x2 base_model.model.conv_out.hada_w1_b:F32:2x4 "
+         "base_model.model.conv_out.hada_w2_a:F32:3x2 base_model.model.conv_out.hada_w2_b:F32:2x4",
+         "3x4", 2},
+    };
+    write_text(test_folder_path(&folder, "adapter_config.json"), "{");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lyc_network_file *file = NULL;
+        lyc_adapter *adapter = NULL;
+        lyc_error err = {0};
+        write_text(test_folder_path(&folder, "adapter_config.json"), cases[i].config);
+        write_file(test_folder_path(&folder, "adapter_model.safetensors"), cases[i].tensors, NULL);
+        const char *path = i % 2 == 0 ? folder.path : test_folder_path(&folder, "adapter_model.safetensors");
+        if (open_and_read(&adapter, &file, path, cases[i].weight, true, &err) != LYC_OK) {
+            fail_msg("%s", err.message);
+        }
+        assert_true(adapter->scale == cases[i].scale);
+        lyc_adapter_free(adapter);
+        lyc_network_file_close(file);
+    }
+}
+
+/* PEFT scales a LoKr of two whole factors, and multiplies by the vector of (IA)3. */
+static void converts_peft_values(void **state)
+{
+    (void)state;
+    lyc_network_file *file = NULL;
+    lyc_adapter *adapter = NULL;
+    lyc_error err = {0};
+    write_text(test_folder_path(&folder, "adapter_config.json"), "{\"peft_type\": \"LOKR\", \"r\": 8, \"alpha\": 2}");
+    write_file(test_folder_path(&folder, "adapter_model.safetensors"),
+               "base_model.model.conv_out.lokr_w1:F16:2x2 base_model.model.conv_out.lokr_w2:F16:3x4", NULL);
+    assert_int_equal(open_and_read(&adapter, &file, folder.path, "6x8", true, &err), LYC_OK);
+    assert_true(lyc_adapter_param_find(adapter, "lokr_w1")->data[3] == 0.125F);
+    assert_true(adapter->scale == 1);
+    lyc_adapter_free(adapter);
+    lyc_network_file_close(file);
+    write_text(test_folder_path(&folder, "adapter_config.json"), "{\"peft_type\": \"IA3\"}");
+    write_file(test_folder_path(&folder, "adapter_model.safetensors"),
+               "base_model.model.conv_out.ia3_l:F32:1x8=1.25 base_model.model.conv_in.ia3_l:F32:6x1", NULL);
+    assert_int_equal(open_and_read(&adapter, &file, folder.path, "6x8", true, &err), LYC_OK);
+    const bool first_is_input = strcmp(lyc_network_file_layer(file, 0).module, "conv_out") == 0;
+    assert_true(lyc_adapter_param_find(adapter, "weight")->data[5] == (first_is_input ? 0.25F : -0.5F));
+    lyc_adapter_free(adapter);
+    lyc_network_file_close(file);
+}
+
+static void refuses_other_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *message;
+        size_t size;
+        lyc_status status;
+    } cases[] = {
+        {"PK\3\4xxxxxxxxxxxx", " is a pickle of PyTorch, which can run code; convert it to safetensors", 16,
+         LYC_E_UNSUPPORTED},
+        {"\x80\2}q\1.xxxxxxxxxx", " is a pickle of PyTorch, which can run code; convert it to safetensors", 16,
+         LYC_E_UNSUPPORTED},
+        {"\10\0\0\0\0\0\0\0{}      ", ": there are no adapters: the file has no tensors", 16, LYC_E_UNSUPPORTED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *path = test_folder_path(&folder, "c.bin");
+        lyc_network_file *file = NULL;
+        lyc_error err = {0};
+        test_file_write(path, cases[i].bytes, cases[i].size);
+        assert_int_equal(lyc_network_file_open(&file, path, NULL, &err), cases[i].status);
+        assert_null(file);
+        assert_string_equal(err.message + strlen(path), cases[i].message);
+    }
+    lyc_network_file *file = NULL;
+    lyc_error err = {0};
+    assert_int_equal(lyc_network_file_open(&file, test_folder_path(&folder, "none"), NULL, &err), LYC_E_IO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complains),          cmocka_unit_test(reads),
+        cmocka_unit_test(finds_layers),       cmocka_unit_test(refuses_other_files),
+        cmocka_unit_test(reads_peft_folders), cmocka_unit_test(converts_peft_values),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
