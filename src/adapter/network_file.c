@@ -367,11 +367,21 @@ lyc_tensor_view lyc_network_file_embedding(const lyc_network_file *file, size_t 
     return lyc_safetensors_tensor(file->tensors, file->embeddings[index]);
 }
 
-lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
-                                    const lyc_adapter_target *target, lyc_error *err)
+lyc_status lyc_network_file_adapter_named(lyc_adapter **out, const lyc_network_file *file, size_t index,
+                                          const char *name, const lyc_adapter_target *target, lyc_error *err)
 {
     const lyc_file_layer *layer = &file->layers[index];
     lyc_error own;
-    const lyc_status status = lyc_adapter_read(out, layer->name, target, &layer->group, &own);
-    return status == LYC_OK ? LYC_OK : lyc_fail(err, status, "%s: %s", file->path, own.message);
+    const lyc_status status = lyc_adapter_read(out, name, target, &layer->group, &own);
+    if (status == LYC_OK) {
+        return LYC_OK;
+    }
+    return strcmp(name, layer->name) == 0 ? lyc_fail(err, status, "%s: %s", file->path, own.message)
+                                          : lyc_fail(err, status, "%s: '%s': %s", file->path, layer->name, own.message);
+}
+
+lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
+                                    const lyc_adapter_target *target, lyc_error *err)
+{
+    return lyc_network_file_adapter_named(out, file, index, file->layers[index].name, target, err);
 }

@@ -31,4 +31,8 @@ const char *lyc_network_file_path(const lyc_network_file *file);
 lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
                                     const lyc_adapter_target *target, lyc_error *err);
 
+/* The same under another name than the file's. */
+lyc_status lyc_network_file_adapter_named(lyc_adapter **out, const lyc_network_file *file, size_t index,
+                                          const char *name, const lyc_adapter_target *target, lyc_error *err);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "adapter/network.h"
 #include "base/log.h"
 
 /* Between two calls of lyc_component_release_pages: large enough to be cheap, small against any model. */
@@ -72,7 +73,9 @@ lyc_status lyc_runner_plan(const lyc_cached_plan **out, lyc_runner *runner, cons
     }
     lyc_component_release_pages(runner->weights);
     atomic_store(&runner->unreleased_bytes, 0);
-    return bind_params(runner, *out, err);
+    LYC_TRY(bind_params(runner, *out, err));
+    struct lyc_network *network = runner->options.network;
+    return network != NULL ? lyc_network_bind(network, (*out)->graph, (*out)->plan, err) : LYC_OK;
 }
 
 lyc_status lyc_runner_bind(const lyc_cached_plan *plan, const lyc_value *input, const void *data, lyc_error *err)

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "kind.h"
 #include "networks_file.h"
 #include "networks_model.h"
@@ -93,47 +92,6 @@ static lyc_status compare_selection(lyc_result *result, const lyc_case *c, const
     return compare_list(result, c, selection, err);
 }
 
-enum { MAX_ARGUMENTS = 40, ARGUMENT = 256 };
-
-typedef struct arguments {
-    char texts[MAX_ARGUMENTS][ARGUMENT];
-    const char *list[MAX_ARGUMENTS];
-    size_t count;
-} arguments;
-
-static void add_argument(arguments *out, const char *key, const json_t *value)
-{
-    if (out->count == MAX_ARGUMENTS || value == NULL || json_is_null(value)) {
-        return;
-    }
-    char *text = out->texts[out->count];
-    if (json_is_string(value)) {
-        snprintf(text, ARGUMENT, "%s=%s", key, json_string_value(value));
-    } else if (json_is_boolean(value)) {
-        snprintf(text, ARGUMENT, "%s=%s", key, json_is_true(value) ? "True" : "False");
-    } else if (json_is_integer(value)) {
-        snprintf(text, ARGUMENT, "%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
-    } else {
-        char number[LYC_NUMBER];
-        snprintf(text, ARGUMENT, "%s=%s", key, lyc_number_format(number, json_number_value(value)));
-    }
-    out->list[out->count++] = text;
-}
-
-static void take_arguments(arguments *out, const lyc_case *c)
-{
-    out->count = 0;
-    add_argument(out, "network_dim", json_object_get(c->json, "network_dim"));
-    add_argument(out, "network_alpha", json_object_get(c->json, "network_alpha"));
-    add_argument(out, "preset", json_object_get(c->json, "preset"));
-    const char *key;
-    json_t *value;
-    json_object_foreach(json_object_get(c->json, "network_args"), key, value)
-    {
-        add_argument(out, key, value);
-    }
-}
-
 /* "SD 1.5, trainer U-Net", of the document, or of the case. */
 static const char *architecture_of(const lyc_case *c)
 {
@@ -153,21 +111,13 @@ static lyc_status run_selection(lyc_result *result, const lyc_case *c, lyc_error
 {
     lyc_listed_model model;
     lyc_selection selection = {0};
-    arguments *args = lyc_alloc(sizeof *args);
-    if (args == NULL) {
-        return lyc_fail(err, LYC_E_MEMORY, "no memory for the arguments");
-    }
-    take_arguments(args, c);
-    lyc_status status = lyc_listed_model_open(&model, architecture_of(c), err);
-    if (status == LYC_OK) {
-        status = lyc_listed_model_select(&selection, &model, c->folder, args->list, args->count, err);
-    }
+    LYC_TRY(lyc_listed_model_open(&model, architecture_of(c), err));
+    lyc_status status = lyc_networks_select(&selection, c, model.parts, model.count, err);
     if (status == LYC_OK) {
         status = compare_selection(result, c, &selection, err);
     }
     lyc_selection_clear(&selection);
     lyc_listed_model_clear(&model);
-    lyc_free(args);
     return status;
 }
 

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "lycoris/text.h"
+
 #ifdef LYCORIS_WITH_DIFFUSION
 #include "config/toml.h"
 #endif
@@ -113,21 +116,73 @@ static lyc_status open_preset(lyc_preset *out, const char *folder, const char *n
 #endif
 }
 
-lyc_status lyc_listed_model_select(lyc_selection *out, const lyc_listed_model *model, const char *folder,
-                                   const char *const *texts, size_t count, lyc_error *err)
+enum { MAX_ARGUMENTS = 40, ARGUMENT = 256 };
+
+typedef struct arguments {
+    char texts[MAX_ARGUMENTS][ARGUMENT];
+    const char *list[MAX_ARGUMENTS];
+    size_t count;
+} arguments;
+
+static void add_argument(arguments *out, const char *key, const json_t *value)
+{
+    if (out->count == MAX_ARGUMENTS || value == NULL || json_is_null(value)) {
+        return;
+    }
+    char *text = out->texts[out->count];
+    if (json_is_string(value)) {
+        snprintf(text, ARGUMENT, "%s=%s", key, json_string_value(value));
+    } else if (json_is_boolean(value)) {
+        snprintf(text, ARGUMENT, "%s=%s", key, json_is_true(value) ? "True" : "False");
+    } else if (json_is_integer(value)) {
+        snprintf(text, ARGUMENT, "%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
+    } else {
+        char number[LYC_NUMBER];
+        snprintf(text, ARGUMENT, "%s=%s", key, lyc_number_format(number, json_number_value(value)));
+    }
+    out->list[out->count++] = text;
+}
+
+static void take_arguments(arguments *out, const lyc_case *c)
+{
+    out->count = 0;
+    add_argument(out, "network_dim", json_object_get(c->json, "network_dim"));
+    add_argument(out, "network_alpha", json_object_get(c->json, "network_alpha"));
+    add_argument(out, "preset", json_object_get(c->json, "preset"));
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(c->json, "network_args"), key, value)
+    {
+        add_argument(out, key, value);
+    }
+}
+
+static lyc_status choose(lyc_selection *out, const lyc_case *c, const lyc_selection_part *parts, size_t part_count,
+                         const arguments *texts, lyc_error *err)
 {
     lyc_network_args args = {0};
     lyc_preset preset = {0};
-    lyc_status status = lyc_network_args_parse(&args, texts, count, err);
+    lyc_status status = lyc_network_args_parse(&args, texts->list, texts->count, err);
+    status = status != LYC_OK ? status : open_preset(&preset, c->folder, args.preset, err);
     if (status == LYC_OK) {
-        status = open_preset(&preset, folder, args.preset, err);
-    }
-    if (status == LYC_OK) {
-        status = lyc_selection_make(out, model->parts, model->count, &preset, &args,
-                                    &(lyc_selection_options){.strict_names = true}, err);
+        const lyc_selection_options options = {.strict_names = true};
+        status = lyc_selection_make(out, parts, part_count, &preset, &args, &options, err);
     }
     lyc_preset_clear(&preset);
     lyc_network_args_clear(&args);
+    return status;
+}
+
+lyc_status lyc_networks_select(lyc_selection *out, const lyc_case *c, const lyc_selection_part *parts,
+                               size_t part_count, lyc_error *err)
+{
+    arguments *texts = lyc_alloc(sizeof *texts);
+    if (texts == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for the arguments");
+    }
+    take_arguments(texts, c);
+    const lyc_status status = choose(out, c, parts, part_count, texts, err);
+    lyc_free(texts);
     return status;
 }
 

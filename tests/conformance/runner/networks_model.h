@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "adapter/selection.h"
+#include "case.h"
 
 /* A model's inventories: text encoders first, then the U-Net. */
 typedef struct lyc_listed_model {
@@ -20,9 +21,10 @@ typedef struct lyc_listed_model {
 lyc_status lyc_listed_model_open(lyc_listed_model *out, const char *architecture, lyc_error *err);
 void lyc_listed_model_clear(lyc_listed_model *model);
 
-/* The layers that a preset and arguments ("key=value") choose; preset: built-in, or a .toml file below folder. */
-lyc_status lyc_listed_model_select(lyc_selection *out, const lyc_listed_model *model, const char *folder,
-                                   const char *const *texts, size_t count, lyc_error *err);
+/* The layers that a preset (built-in, or a .toml file beside cases.json) and the arguments of a case choose
+ * ("network_dim", "network_args", "preset"). */
+lyc_status lyc_networks_select(lyc_selection *out, const lyc_case *c, const lyc_selection_part *parts,
+                               size_t part_count, lyc_error *err);
 
 /* Trainable elements of the selected layers of a component's kind. */
 lyc_status lyc_selection_parameters(int64_t *unet, int64_t *text, const lyc_selection *selection, lyc_error *err);
