@@ -6,7 +6,7 @@
  */
 #include "adapter/block_weights.h"
 
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { BASE = 0, IN = 1, MID = 13, OUT = 14 };
@@ -16,25 +16,50 @@ static int clamp_slot(int slot, int first, int last)
     return slot < first ? first : slot > last ? last : slot;
 }
 
+/* A number of one or two digits that ends at a dot or the end of the text; -1: there is none. */
+static int take_number(const char **at)
+{
+    int n = 0, digits = 0;
+    for (; **at >= '0' && **at <= '9' && digits < 3; digits++) {
+        n = 10 * n + (*(*at)++ - '0');
+    }
+    const bool ends = **at == '.' || **at == '\0';
+    *at += **at == '.';
+    return digits > 0 && digits < 3 && ends ? n : -1;
+}
+
+static bool take(const char **at, const char *text)
+{
+    const size_t size = strlen(text);
+    const bool found = strncmp(*at, text, size) == 0;
+    *at += found ? size : 0;
+    return found;
+}
+
 int lyc_block_slot(const char *component, const char *module)
 {
-    int level, index;
-    char kind[16];
+    const char *at = module;
     if (strncmp(component, "text_encoder", 12) == 0) {
         return BASE;
     }
-    if (strncmp(module, "mid_block.", 10) == 0) {
+    if (take(&at, "mid_block.")) {
         return MID;
     }
-    if (sscanf(module, "down_blocks.%2d.%15[a-z].%2d", &level, kind, &index) == 3 && level >= 0 && index >= 0) {
-        const int block = strcmp(kind, "downsamplers") == 0 ? 3 * (level + 1) : 3 * level + index + 1;
-        return clamp_slot(IN + block, IN, MID - 1);
+    const bool up = take(&at, "up_blocks.");
+    if (!up && !take(&at, "down_blocks.")) {
+        return -1;
     }
-    if (sscanf(module, "up_blocks.%2d.%15[a-z].%2d", &level, kind, &index) == 3 && level >= 0 && index >= 0) {
-        const int block = strcmp(kind, "upsamplers") == 0 ? 3 * level + 2 : 3 * level + index;
-        return clamp_slot(OUT + block, OUT, LYC_BLOCK_SLOTS - 1);
+    const int level = take_number(&at);
+    const bool resamples = take(&at, up ? "upsamplers." : "downsamplers.");
+    if (level < 0 || (!resamples && !take(&at, "resnets.") && !take(&at, "attentions."))) {
+        return -1;
     }
-    return -1;
+    const int index = take_number(&at);
+    if (index < 0) {
+        return -1;
+    }
+    return up ? clamp_slot(OUT + 3 * level + (resamples ? 2 : index), OUT, LYC_BLOCK_SLOTS - 1)
+              : clamp_slot(IN + (resamples ? 3 * (level + 1) : 3 * level + index + 1), IN, MID - 1);
 }
 
 /* Which slots a list of each length is for, in order. */

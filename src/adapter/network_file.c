@@ -42,7 +42,9 @@ static size_t layer_index(const lyc_network_file *file, const char *component, c
 static size_t add_layer(lyc_network_file *file, const lyc_key *key, const lyc_key_target *target)
 {
     if (file->count == file->capacity) {
+        /* fits: no more layers than modules that are known, some thousands */
         const size_t capacity = file->capacity == 0 ? 256 : 2 * file->capacity;
+        /* fits: as above */
         lyc_file_layer *layers = lyc_realloc(file->layers, capacity * sizeof *layers);
         if (layers == NULL) {
             return 0;

@@ -66,7 +66,7 @@ static float *numbers(lyc_network_file *file, const lyc_tensor_view *tensor, dou
         return NULL;
     }
     for (size_t i = 0; i < n; i++) {
-        out[i] = (float)(factor * (double)out[i] + offset);
+        out[i] = (float)(factor * (double)out[i] + offset); /* fits: no size */
     }
     return out;
 }
@@ -121,7 +121,7 @@ static lyc_status alpha_from_scale(lyc_network_file *file, lyc_file_layer *layer
 {
     double scale;
     LYC_TRY(lyc_adapter_number(&scale, &layer->group, "scale", 1, err));
-    const double alpha = scale * (double)lyc_file_layer_rank(layer);
+    const double alpha = scale * (double)lyc_file_layer_rank(layer); /* fits: no size */
     lyc_tensor_view *old = find(layer, "alpha");
     if (old == NULL) {
         return add_number(file, layer, "alpha", alpha, err);
