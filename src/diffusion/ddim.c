@@ -27,7 +27,7 @@ static lyc_level previous(const lyc_sampling *s, double timestep)
 
 static void advance(lyc_sampling *s)
 {
-    const lyc_call now = lyc_sampling_call(s);
+    const lyc_sampling_point now = lyc_sampling_call(s);
     const lyc_level to = previous(s, now.timestep);
     const double ratio = now.level.signal / to.signal;
     const double deviation = to.noise / now.level.noise * sqrt(fmax(1 - ratio * ratio, 0));

@@ -14,7 +14,7 @@ static const double smallest_variance = 1e-20; /* as in diffusers, which takes i
 
 static void advance(lyc_sampling *s)
 {
-    const lyc_call now = lyc_sampling_call(s);
+    const lyc_sampling_point now = lyc_sampling_call(s);
     const int previous = (int)now.timestep - s->schedule->train_timesteps / s->timeline.requested;
     const lyc_level to = previous < 0 ? (lyc_level){1, 0} : lyc_schedule_level(s->schedule, previous);
     const double root_k = now.level.signal / to.signal;

@@ -17,14 +17,14 @@ double lyc_dpm2_middle(double sigma, double down)
     return sqrt(sigma * down);
 }
 
-lyc_call lyc_dpm2_call(const lyc_sampling *s, double down)
+lyc_sampling_point lyc_dpm2_call(const lyc_sampling *s, double down)
 {
     const double sigma = lyc_sampling_sigma(s, s->step);
     if (s->stage == 0) {
-        return (lyc_call){s->timeline.timesteps[s->step], lyc_level_of_sigma(sigma)};
+        return (lyc_sampling_point){s->timeline.timesteps[s->step], lyc_level_of_sigma(sigma)};
     }
     const double middle = lyc_dpm2_middle(sigma, down);
-    return (lyc_call){lyc_schedule_timestep(s->schedule, middle), lyc_level_of_sigma(middle)};
+    return (lyc_sampling_point){lyc_schedule_timestep(s->schedule, middle), lyc_level_of_sigma(middle)};
 }
 
 void lyc_dpm2_first(lyc_sampling *s, double down)
@@ -50,7 +50,7 @@ void lyc_dpm2_second(lyc_sampling *s, double down)
     s->step++;
 }
 
-static lyc_call call(const lyc_sampling *s)
+static lyc_sampling_point call(const lyc_sampling *s)
 {
     return lyc_dpm2_call(s, lyc_sampling_sigma(s, s->step + 1));
 }

@@ -11,7 +11,7 @@
 double lyc_dpm2_middle(double sigma, double down);
 
 /* The network's question in a step whose way goes to down (0: there is no second evaluation). */
-lyc_call lyc_dpm2_call(const lyc_sampling *s, double down);
+lyc_sampling_point lyc_dpm2_call(const lyc_sampling *s, double down);
 
 /* First evaluation: to the middle, or with down = 0 to the end. Uses history[0], for y. */
 void lyc_dpm2_first(lyc_sampling *s, double down);

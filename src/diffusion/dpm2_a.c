@@ -14,7 +14,7 @@ static lyc_ancestral split(const lyc_sampling *s)
                                s->request.options.eta);
 }
 
-static lyc_call call(const lyc_sampling *s)
+static lyc_sampling_point call(const lyc_sampling *s)
 {
     return lyc_dpm2_call(s, split(s).down);
 }

@@ -22,12 +22,12 @@ static double middle(const lyc_sampling *s)
     return sqrt(lyc_sampling_sigma(s, s->step) * lyc_sampling_sigma(s, s->step + 1));
 }
 
-static lyc_call call(const lyc_sampling *s)
+static lyc_sampling_point call(const lyc_sampling *s)
 {
     if (s->stage == 0) {
-        return (lyc_call){s->timeline.timesteps[s->step], lyc_level_of_sigma(lyc_sampling_sigma(s, s->step))};
+        return (lyc_sampling_point){s->timeline.timesteps[s->step], lyc_level_of_sigma(lyc_sampling_sigma(s, s->step))};
     }
-    return (lyc_call){lyc_schedule_timestep(s->schedule, middle(s)), lyc_level_of_sigma(middle(s))};
+    return (lyc_sampling_point){lyc_schedule_timestep(s->schedule, middle(s)), lyc_level_of_sigma(middle(s))};
 }
 
 /* history: y, and the first draw. */

@@ -34,14 +34,14 @@ static void second(lyc_sampling *s, double sigma, double next)
     s->step++;
 }
 
-static lyc_call call(const lyc_sampling *s)
+static lyc_sampling_point call(const lyc_sampling *s)
 {
     const int at = s->step + s->stage; /* the second evaluation is at the next sigma */
     if (at == s->timeline.steps) {     /* where the run does not end at 0 */
         const double sigma = lyc_sampling_sigma(s, at);
-        return (lyc_call){lyc_schedule_timestep(s->schedule, sigma), lyc_level_of_sigma(sigma)};
+        return (lyc_sampling_point){lyc_schedule_timestep(s->schedule, sigma), lyc_level_of_sigma(sigma)};
     }
-    return (lyc_call){s->timeline.timesteps[at], lyc_level_of_sigma(lyc_sampling_sigma(s, at))};
+    return (lyc_sampling_point){s->timeline.timesteps[at], lyc_level_of_sigma(lyc_sampling_sigma(s, at))};
 }
 
 static void advance(lyc_sampling *s)

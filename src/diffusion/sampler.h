@@ -39,10 +39,10 @@ typedef struct lyc_sampler_options {
 typedef struct lyc_sampling lyc_sampling;
 
 /* What the network is asked. */
-typedef struct lyc_call {
+typedef struct lyc_sampling_point {
     double timestep;
     lyc_level level;
-} lyc_call;
+} lyc_sampling_point;
 
 typedef struct lyc_sampler {
     const char *name;          /* "euler_a" */
@@ -64,7 +64,7 @@ typedef struct lyc_sampler {
     /* Changes the timesteps of a run before it starts; NULL: nothing to change. */
     lyc_status (*arrange)(lyc_sampling *s, lyc_error *err);
     /* What the network is asked next; NULL: timestep and sigma of the step. */
-    lyc_call (*call)(const lyc_sampling *s);
+    lyc_sampling_point (*call)(const lyc_sampling *s);
     /* Takes the answer: s->output, and what follows from it in s->x0. Moves s->step or s->stage on. */
     void (*advance)(lyc_sampling *s);
 } lyc_sampler;
@@ -129,7 +129,7 @@ bool lyc_sampling_done(const lyc_sampling *s);
 
 /* What the network is given (in VP), and the timestep for it. */
 double lyc_sampling_input(const lyc_sampling *s, float *input);
-lyc_call lyc_sampling_call(const lyc_sampling *s);
+lyc_sampling_point lyc_sampling_call(const lyc_sampling *s);
 
 /* Takes the network's answer, after guidance. */
 void lyc_sampling_advance(lyc_sampling *s, const float *output);

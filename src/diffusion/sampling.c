@@ -154,20 +154,20 @@ double lyc_sampling_sigma(const lyc_sampling *s, int step)
     return s->timeline.sigmas[step];
 }
 
-lyc_call lyc_sampling_call(const lyc_sampling *s)
+lyc_sampling_point lyc_sampling_call(const lyc_sampling *s)
 {
     if (s->sampler->call != NULL) {
         return s->sampler->call(s);
     }
     const double timestep = s->timeline.timesteps[s->step];
     const bool whole = s->sampler->timeline == LYC_TIMELINE_WHOLE || s->sampler->timeline == LYC_TIMELINE_LCM;
-    return (lyc_call){timestep, whole ? lyc_schedule_level(s->schedule, (int)timestep)
-                                      : lyc_level_of_sigma(s->timeline.sigmas[s->step])};
+    return (lyc_sampling_point){timestep, whole ? lyc_schedule_level(s->schedule, (int)timestep)
+                                                : lyc_level_of_sigma(s->timeline.sigmas[s->step])};
 }
 
 double lyc_sampling_input(const lyc_sampling *s, float *input)
 {
-    const lyc_call call = lyc_sampling_call(s);
+    const lyc_sampling_point call = lyc_sampling_call(s);
     lyc_blend(input, s->count, 1, &(lyc_term){s->sampler->sigma_state ? call.level.signal : 1, s->x});
     return call.timestep;
 }
