@@ -179,6 +179,15 @@ void lyc_parallel_for(int64_t count, lyc_parallel_body body, void *context)
     }
 }
 
+void lyc_parallel_chunks(int64_t count, double nanoseconds, lyc_parallel_body body, void *context)
+{
+    if (nanoseconds >= LYC_PARALLEL_NS) {
+        lyc_parallel_for(count, body, context);
+    } else if (count > 0) {
+        body(context, 0, count, 0);
+    }
+}
+
 static void dynamic_work(void *context, int member, int members)
 {
     range_loop *loop = context;
@@ -210,5 +219,14 @@ void lyc_parallel_dynamic(int64_t count, int64_t grain, lyc_parallel_body body, 
         dynamic_work(&loop, 0, 1);
     } else {
         lyc_team_run(size, dynamic_work, &loop);
+    }
+}
+
+void lyc_parallel_tasks(int64_t count, double nanoseconds, lyc_parallel_body body, void *context)
+{
+    if (nanoseconds >= LYC_PARALLEL_NS) {
+        lyc_parallel_dynamic(count, 1, body, context);
+    } else if (count > 0) {
+        body(context, 0, count, 0);
     }
 }

@@ -27,8 +27,16 @@ int lyc_thread_divide_for(int n);
 typedef void (*lyc_parallel_body)(void *context, int64_t first, int64_t last, int thread);
 void lyc_parallel_for(int64_t count, lyc_parallel_body body, void *context);
 
-/* The same with ranges of `grain` indices that threads take in turn, for work of uneven length. The results must not
- * depend on which thread ran a range. */
+/* The same, but all on the calling thread when the work is too small to share; `nanoseconds` is a guess at what all of
+ * it takes on one core. Waking a thread costs some 5 microseconds, and much more where other programs are busy. */
+enum { LYC_PARALLEL_NS = 20000 };
+void lyc_parallel_chunks(int64_t count, double nanoseconds, lyc_parallel_body body, void *context);
+
+/* lyc_parallel_for with ranges of `grain` indices that threads take in turn, for work of uneven length. The results
+ * must not depend on which thread ran a range. */
 void lyc_parallel_dynamic(int64_t count, int64_t grain, lyc_parallel_body body, void *context);
+
+/* The same one by one, on the calling thread when the work is too small to share. */
+void lyc_parallel_tasks(int64_t count, double nanoseconds, lyc_parallel_body body, void *context);
 
 #endif

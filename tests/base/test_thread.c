@@ -102,6 +102,29 @@ static void nested_loops_run_on_the_caller(void **state)
     assert_int_equal(sum, 70);
 }
 
+/* Too little to share: one call, on this thread. */
+static void small_work_stays(void **state)
+{
+    (void)state;
+    static trace t;
+    lyc_thread_set_count(3);
+    memset(&t, 0, sizeof t);
+    lyc_parallel_chunks(100, LYC_PARALLEL_NS - 1.0, record, &t);
+    lyc_parallel_tasks(50, LYC_PARALLEL_NS - 1.0, record, &t);
+    assert_int_equal(t.calls, 2);
+    assert_int_equal(t.last[0], 50);
+    lyc_parallel_chunks(0, 0.0, record, NULL);
+    lyc_parallel_tasks(0, 0.0, record, NULL);
+    memset(&t, 0, sizeof t);
+    lyc_parallel_chunks(100, LYC_PARALLEL_NS, record, &t);
+    assert_int_equal(t.calls, 3);
+    lyc_parallel_tasks(100, LYC_PARALLEL_NS, record, &t);
+    assert_int_equal(t.calls, 103);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(t.visits[i], 2);
+    }
+}
+
 /* Work that was divided for three threads stays so with eight and with one: scratch memory may depend on it. */
 static void division_can_be_kept(void **state)
 {
@@ -142,8 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(covers_each_index_once),         cmocka_unit_test(dynamic_covers_each_index_once),
-        cmocka_unit_test(nested_loops_run_on_the_caller), cmocka_unit_test(division_can_be_kept),
-        cmocka_unit_test(loops_do_not_allocate),
+        cmocka_unit_test(nested_loops_run_on_the_caller), cmocka_unit_test(small_work_stays),
+        cmocka_unit_test(division_can_be_kept),           cmocka_unit_test(loops_do_not_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -432,7 +432,9 @@ static conv_image bring_image(const lyc_conv *conv, const lyc_conv_call *call, c
         image.w += conv->border[1] + conv->border[3];
         image.border[0] = conv->border[0];
         image.border[1] = conv->border[1];
-        lyc_parallel_for(conv->images * image.h, copy_rows, &c);
+        const double ns_a_byte = 0.1;
+        const int64_t rows = conv->images * image.h;
+        lyc_parallel_chunks(rows, ns_a_byte * (double)(rows * image.w * image.pixel_bytes), copy_rows, &c);
     }
     return image;
 }

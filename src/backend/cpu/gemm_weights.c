@@ -263,7 +263,9 @@ lyc_status lyc_gemm_pack_weights(void *dst, const lyc_gemm_isa *isa, lyc_dtype p
                  .widen = lyc_convert_table_get()->widen[weights->dtype],
                  .panel_dtype = panel_dtype,
                  .dst = dst};
-    lyc_parallel_for(lyc_gemm_panels(isa, weights->columns), pack_panels, &p);
+    const double ns_an_element = 1.0;
+    const double elements = (double)weights->columns * (double)weights->channels * weights->taps;
+    lyc_parallel_chunks(lyc_gemm_panels(isa, weights->columns), ns_an_element * elements, pack_panels, &p);
     const lyc_status status = (lyc_status)atomic_load(&p.status);
     return status == LYC_OK
                ? LYC_OK

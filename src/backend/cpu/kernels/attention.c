@@ -273,7 +273,7 @@ static lyc_status run(const lyc_call *call)
 {
     forward f = forward_of(call->problem);
     f.call = call;
-    lyc_parallel_dynamic(f.s.n * f.s.heads * f.tasks, 1, run_tasks, &f);
+    lyc_parallel_tasks(f.s.n * f.s.heads * f.tasks, attention_ns(&f.s, 2), run_tasks, &f);
     return LYC_OK;
 }
 

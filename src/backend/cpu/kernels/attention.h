@@ -260,4 +260,11 @@ LYC_SIMD_INLINE lyc_vh attention_half(lyc_vf v)
     return lyc_vnarrow((lyc_vi)((lyc_vu)((lyc_vi)v + 0x8000) >> 16));
 }
 
+/* A guess at the time of `products` products of queries with keys on one core. */
+static inline double attention_ns(const attention_sizes *s, int products)
+{
+    const double ns_a_product = 0.05;
+    return ns_a_product * products * (double)(s->n * s->heads * s->d) * (double)(s->tq * s->tk);
+}
+
 #endif

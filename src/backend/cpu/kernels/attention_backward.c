@@ -407,8 +407,8 @@ static lyc_status run(const lyc_call *call)
     b.delta = call->workspace;
     b.d_q = (float *)((char *)call->workspace + aligned((size_t)(s->n * s->heads * s->tq) * sizeof(float)));
     b.scratch = (char *)(b.d_q + d_q_sums(&b) * b.d_q_elements);
-    lyc_parallel_for(s->n * s->tq, compute_delta, &b);
-    lyc_parallel_dynamic(s->n * s->heads * b.ranges, 1, run_tasks, &b);
+    lyc_parallel_chunks(s->n * s->tq, 0.3 * (double)(s->n * s->tq * s->heads * s->d), compute_delta, &b);
+    lyc_parallel_tasks(s->n * s->heads * b.ranges, attention_ns(s, 5), run_tasks, &b);
     if (b.ranges > 1) {
         lyc_parallel_for(s->n * s->heads * b.panels, add_ranges, &b);
     }

@@ -14,19 +14,6 @@
 #include "base/thread.h"
 #include "graph/backend.h"
 
-/* Work below this many nanoseconds of one core is not divided. */
-enum { LYC_PARALLEL_NS = 20000 };
-
-/* body over [0, count); `nanoseconds` is a guess at what all of it takes on one core. */
-static inline void lyc_parallel_chunks(int64_t count, double nanoseconds, lyc_parallel_body body, void *context)
-{
-    if (nanoseconds < LYC_PARALLEL_NS) {
-        body(context, 0, count, 0);
-    } else {
-        lyc_parallel_for(count, body, context);
-    }
-}
-
 static inline bool lyc_is_float(lyc_dtype dtype)
 {
     return dtype == LYC_F32 || dtype == LYC_BF16;

@@ -58,25 +58,68 @@ LYC_SIMD_INLINE lyc_vf valid(lyc_vf v, int64_t c, int64_t channels)
 
 /* ---- forward ---- */
 
+/* Sums go side by side: one alone waits for its last addition at every vector. */
+enum { SUMS = 4 };
+#define UNROLL _Pragma("GCC unroll 4")
+
+LYC_SIMD_INLINE float sum_all(const lyc_vf *sum)
+{
+    return lyc_vsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+LYC_SIMD_INLINE float row_mean(const norm *g, lyc_dtype dtype, int64_t row)
+{
+    const void *x = g->call->in[0];
+    lyc_vf sum[SUMS] = {{0}};
+    int64_t c = 0;
+    for (; c + SUMS * LYC_LANES <= g->channels; c += SUMS * LYC_LANES) {
+        UNROLL for (int i = 0; i < SUMS; i++)
+        {
+            sum[i] += lyc_vload_as(dtype, x, row * g->channels + c + i * LYC_LANES);
+        }
+    }
+    for (; c < g->channels; c += LYC_LANES) {
+        sum[0] += norm_load(dtype, x, row, c, g->channels);
+    }
+    return sum_all(sum) / (float)g->channels;
+}
+
+/* Sums over the row of the squares of x - mean, and of x - mean itself: what rounding of the mean left. */
+LYC_SIMD_INLINE void row_deviations(float *squares, float *rest, const norm *g, lyc_dtype dtype, int64_t row,
+                                    float mean)
+{
+    const void *x = g->call->in[0];
+    lyc_vf square[SUMS] = {{0}};
+    lyc_vf first[SUMS] = {{0}};
+    int64_t c = 0;
+    for (; c + SUMS * LYC_LANES <= g->channels; c += SUMS * LYC_LANES) {
+        UNROLL for (int i = 0; i < SUMS; i++)
+        {
+            const lyc_vf d = lyc_vload_as(dtype, x, row * g->channels + c + i * LYC_LANES) - mean;
+            square[i] = lyc_vfma(d, d, square[i]);
+            first[i] += d;
+        }
+    }
+    for (; c < g->channels; c += LYC_LANES) {
+        const lyc_vf d = valid(norm_load(dtype, x, row, c, g->channels) - mean, c, g->channels);
+        square[0] = lyc_vfma(d, d, square[0]);
+        first[0] += d;
+    }
+    *squares = sum_all(square);
+    *rest = sum_all(first);
+}
+
 LYC_SIMD_INLINE void normalise_row(const norm *g, lyc_dtype dtype, int64_t row)
 {
     const void *x = g->call->in[0];
     const float share = 1.0f / (float)g->channels;
-    lyc_vf sum = {0};
-    for (int64_t c = 0; c < g->channels; c += LYC_LANES) {
-        sum += norm_load(dtype, x, row, c, g->channels);
-    }
-    const float mean = lyc_vsum(sum) * share;
-    lyc_vf squares = {0};
-    lyc_vf rest = {0}; /* what rounding of the mean left: its square is taken off */
-    for (int64_t c = 0; c < g->channels; c += LYC_LANES) {
-        const lyc_vf d = valid(norm_load(dtype, x, row, c, g->channels) - mean, c, g->channels);
-        squares = lyc_vfma(d, d, squares);
-        rest += d;
-    }
-    const float correction = lyc_vsum(rest) * share;
+    const float mean = row_mean(g, dtype, row);
+    float squares;
+    float rest;
+    row_deviations(&squares, &rest, g, dtype, row, mean);
+    const float correction = rest * share; /* its square is taken off */
     const float exact_mean = mean + correction;
-    const float variance = lyc_vsum(squares) * share - correction * correction;
+    const float variance = squares * share - correction * correction;
     const float rstd = 1.0f / __builtin_sqrtf((variance < 0.0f ? 0.0f : variance) + g->eps);
     for (int64_t c = 0; c < g->channels; c += LYC_LANES) {
         const lyc_vf u = (norm_load(dtype, x, row, c, g->channels) - exact_mean) * rstd;
