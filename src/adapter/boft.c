@@ -91,7 +91,7 @@ static void params(lyc_adapter *a)
 static lyc_value *rotations(lyc_graph *g, const lyc_adapter_site *site)
 {
     const boft_config *config = site->adapter->config;
-    return lyc_rotation_blocks(g, site, config->factors * config->blocks, config->size);
+    return lyc_rotation_blocks(g, site, config->size);
 }
 
 /* M of the i-th factor, [blocks,size,size], for rows with bit i of q last: the bits below it come first, then those

@@ -3,11 +3,14 @@
  * Both forms are built, with their gradients where something trainable lies below, as graphs of their own that never
  * run, and the operations and bytes of their nodes are added up. So the count is that of what would run, and an
  * algorithm says nothing about its cost. A node takes as long as its arithmetic or its memory traffic, whichever is
- * longer:
+ * longer; products pay for each result beside that (what makes a rank of 8 slow), transpositions for each piece that
+ * they move, and every node for being there:
  *
- *     work = sum over nodes of max(flops, FLOPS_PER_BYTE * bytes) + FLOPS_PER_NODE
+ *     work = sum over nodes of max(flops, FLOPS_PER_BYTE bytes) + FLOPS_PER_RESULT results + FLOPS_PER_PIECE pieces
+ *                              + FLOPS_PER_NODE
  *
- * Activations count as bf16, the precision that networks usually run in; a graph does not know its own.
+ * The constants come from times of bench_adapters on one core of a Zen 3. Activations count as bf16, the precision that
+ * networks usually run in; a graph does not know its own.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -18,11 +21,14 @@
 #include "graph/autodiff.h"
 #include "graph/build.h"
 #include "graph/op.h"
+#include "graph/ops/transpose.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
-/* Two Zen 3 cores: products in f32 near 100 GFLOP/s, memory near 20 GB/s, a few microseconds for a step. */
+/* In operations of a large product, of which a core does 90 in a nanosecond. */
 static const double FLOPS_PER_BYTE = 5.0;
+static const double FLOPS_PER_RESULT = 50.0;
+static const double FLOPS_PER_PIECE = 400.0;
 static const double FLOPS_PER_NODE = 2e5;
 
 /* The same layer in a graph for counting. */
@@ -89,6 +95,23 @@ static double bytes_of(const lyc_value *v)
     return (double)lyc_shape_elements(&v->shape) * bits / 8.0;
 }
 
+/* What a node costs beside arithmetic and bytes. */
+static double overhead(const lyc_node *n, double flops)
+{
+    const lyc_shape *y = &n->outputs[0]->shape;
+    const double results = (double)lyc_shape_elements(y);
+    if (n->op == &lyc_op_transpose) {
+        const lyc_transpose_attr *attr = n->attr;
+        int last = y->rank;
+        while (last > 0 && attr->axes[last - 1] == last - 1) {
+            last--;
+        }
+        return FLOPS_PER_PIECE * (double)lyc_shape_product(y, 0, last);
+    }
+    /* A sum for each result makes a product; what has one operation for each is none. */
+    return flops > 2.0 * results ? FLOPS_PER_RESULT * results : 0.0;
+}
+
 static void add_node(lyc_adapter_cost *cost, const lyc_node *n)
 {
     if (n->op->view != NULL && n->op->view(n) >= 0) {
@@ -104,7 +127,7 @@ static void add_node(lyc_adapter_cost *cost, const lyc_node *n)
     }
     cost->flops += flops;
     cost->bytes += bytes;
-    cost->work += fmax(flops, FLOPS_PER_BYTE * bytes) + FLOPS_PER_NODE;
+    cost->work += fmax(flops, FLOPS_PER_BYTE * bytes) + overhead(n, flops) + FLOPS_PER_NODE;
 }
 
 /* Adds up the nodes behind y and behind the gradients of x and of all parameters. */

@@ -57,7 +57,7 @@ static void params(lyc_adapter *a)
 static lyc_value *rotations(lyc_graph *g, const lyc_adapter_site *site)
 {
     const oft_config *config = site->adapter->config;
-    return lyc_rotation_blocks(g, site, config->blocks, config->size);
+    return lyc_rotation_blocks(g, site, config->size);
 }
 
 static lyc_value *changed(lyc_graph *g, const lyc_adapter_site *site)

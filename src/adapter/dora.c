@@ -187,12 +187,19 @@ static lyc_value *changed_squares(lyc_graph *g, const lyc_adapter_site *full)
     return lyc_add(g, weight_squares(g, full, w), by_input(g, a, added));
 }
 
+/* c as it multiplies channels, [out] or [in]. */
+static lyc_value *channel_factor(lyc_graph *g, const lyc_adapter_site *full)
+{
+    const lyc_adapter *a = full->adapter;
+    const lyc_adapter_site still = for_norms(full);
+    return lyc_reshape(g, factor(g, full, changed_squares(g, &still)), LYC_SHAPE(by_rows(a) ? a->out : a->in));
+}
+
 lyc_value *lyc_dora_apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *y)
 {
     const lyc_adapter *a = site->adapter;
     const lyc_adapter_site full = at_full_strength(site);
-    const lyc_adapter_site still = for_norms(&full);
-    lyc_value *c = lyc_reshape(g, factor(g, site, changed_squares(g, &still)), LYC_SHAPE(by_rows(a) ? a->out : a->in));
+    lyc_value *c = lyc_site_fold(g, &full, channel_factor);
     lyc_value *whole;
     if (by_rows(a)) {
         whole = lyc_mul(g, a->algorithm->apply(g, &full, x, y), c);

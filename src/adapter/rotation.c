@@ -62,18 +62,28 @@ static lyc_value *constrain(lyc_graph *g, lyc_value *q, double limit)
     return lyc_div(g, q, excess);
 }
 
-lyc_value *lyc_rotation_blocks(lyc_graph *g, const lyc_adapter_site *site, int64_t blocks, int64_t size)
+/* R - I of every block, [blocks,size,size]. */
+static lyc_value *turns(lyc_graph *g, const lyc_adapter_site *site)
 {
     const lyc_rotation_config *config = site->adapter->config;
-    lyc_value *b = lyc_reshape(g, lyc_site_param(site, "oft_blocks"), LYC_SHAPE(blocks, size, size));
+    lyc_value *b = lyc_site_param(site, "oft_blocks");
+    if (lyc_value_failed(b)) {
+        return b;
+    }
+    const int64_t size = b->shape.dims[b->shape.rank - 1];
+    b = lyc_reshape(g, b, LYC_SHAPE(-1, size, size));
     lyc_value *q = lyc_sub(g, b, lyc_transpose(g, b, 3, (int[]){0, 2, 1}));
     if (config->constraint > 0.0) {
         q = constrain(g, q, config->constraint * (double)site->adapter->out);
     }
     lyc_value *eye = lyc_site_identity(g, size);
-    lyc_value *r = lyc_solve(g, lyc_sub(g, eye, q), lyc_add(g, eye, q), false);
-    lyc_value *turn = lyc_site_drop_elements(g, site, lyc_site_strengthen(g, site, lyc_sub(g, r, eye)));
-    return lyc_add(g, turn, eye);
+    return lyc_sub(g, lyc_solve(g, lyc_sub(g, eye, q), lyc_add(g, eye, q), false), eye);
+}
+
+lyc_value *lyc_rotation_blocks(lyc_graph *g, const lyc_adapter_site *site, int64_t size)
+{
+    lyc_value *turn = lyc_site_strengthen(g, site, lyc_site_fold(g, site, turns));
+    return lyc_add(g, lyc_site_drop_elements(g, site, turn), lyc_site_identity(g, size));
 }
 
 lyc_value *lyc_rotation_rescale(lyc_graph *g, const lyc_adapter_site *site, lyc_value *v, bool rows)

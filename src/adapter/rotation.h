@@ -23,7 +23,7 @@ lyc_status lyc_rotation_recover(lyc_adapter *a, const lyc_adapter_group *group, 
 void lyc_rotation_params(lyc_adapter *a, lyc_shape blocks);
 
 /* multiplier (R - I) + I of every block, [blocks,size,size]. */
-lyc_value *lyc_rotation_blocks(lyc_graph *g, const lyc_adapter_site *site, int64_t blocks, int64_t size);
+lyc_value *lyc_rotation_blocks(lyc_graph *g, const lyc_adapter_site *site, int64_t size);
 
 /* rescale times v, whose first axis (`rows`) or last axis are the outputs; v itself without it. */
 lyc_value *lyc_rotation_rescale(lyc_graph *g, const lyc_adapter_site *site, lyc_value *v, bool rows);

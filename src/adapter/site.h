@@ -129,6 +129,11 @@ bool lyc_site_drops_branch(const lyc_adapter_site *site);
 lyc_value *lyc_site_pointwise(lyc_graph *g, lyc_value *x, lyc_value *weight, lyc_value *y, double alpha);
 lyc_value *lyc_site_convolve(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *weight);
 
+/* What build makes of the site, of type LYC_FLOAT: a constant where all that it depends on, the base weight among it,
+ * is frozen. build must not ask for multiplier and ranks. */
+typedef lyc_value *(*lyc_site_builder)(lyc_graph *g, const lyc_adapter_site *site);
+lyc_value *lyc_site_fold(lyc_graph *g, const lyc_adapter_site *site, lyc_site_builder build);
+
 /* [n,n] */
 lyc_value *lyc_site_identity(lyc_graph *g, int64_t n);
 

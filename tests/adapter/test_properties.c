@@ -156,6 +156,61 @@ static void gradients_are_slopes(const adapter_case *c)
     }
 }
 
+/* --- frozen ----------------------------------------------------------------------------------------------------------
+ */
+
+/* With frozen parameters the output is the same: what is computed in advance, and packed, is so in f32. */
+static void check_frozen(const adapter_case *c, lyc_adapter_form form)
+{
+    case_run exact;
+    lyc_error err;
+    lyc_graph *g;
+    lyc_plan *plan;
+    lyc_adapter_site site;
+    lyc_layer layer = c->layer;
+    lyc_adapter *a = case_adapter(c, true, 0);
+    float strength = 0.6f;
+    case_open(&exact, c, &a, 1, form, false);
+    exact.strengths[0] = (double)strength;
+    case_check(c, lyc_graph_new(&g, &err), &err);
+    layer.weight = lyc_graph_weight(g, "weight", LYC_F32, c->target.weight, c->weight);
+    layer.bias = lyc_graph_weight(g, "bias", LYC_F32, LYC_SHAPE(c->target.weight.dims[0]), c->bias);
+    lyc_value *x = lyc_graph_input(g, "x", LYC_FLOAT, c->x_shape);
+    lyc_adapter_site_init(&site, g, a, LYC_VALUE_WEIGHT);
+    site.multiplier = lyc_graph_input(g, "multiplier", LYC_FLOAT, LYC_SHAPE(1));
+    lyc_value *y = lyc_graph_output(g, lyc_adapter_apply(g, &layer, &site, 1, x, LYC_ACTIVATION_NONE, NULL, form));
+    const lyc_plan_options options = {.precision = LYC_PRECISION_F32, .backend = lyc_backend_cpu()};
+    case_check(c, lyc_plan_compile(&plan, g, &options, &err), &err);
+    case_check(c, lyc_adapter_site_bind(&site, plan, a, &err), &err);
+    const int64_t n_x = lyc_shape_elements(&x->shape);
+    float *numbers = lyc_alloc_zero((size_t)n_x, sizeof *numbers);
+    for (int64_t i = 0; i < n_x; i++) {
+        numbers[i] = (float)exact.x_numbers[i];
+    }
+    case_check(c, lyc_plan_bind(plan, x, numbers, (size_t)n_x * sizeof *numbers, &err), &err);
+    case_check(c, lyc_plan_bind(plan, site.multiplier, &strength, sizeof strength, &err), &err);
+    case_check(c, lyc_plan_run(plan, &err), &err);
+    const int64_t n = case_size(&exact);
+    double *got = case_doubles(lyc_plan_data(plan, y), n);
+    case_same(c, "y of frozen parameters", got, case_go(c, &exact), n, 1e-5);
+    lyc_free(got);
+    lyc_free(numbers);
+    lyc_plan_free(plan);
+    lyc_graph_free(g);
+    case_close(&exact);
+    lyc_adapter_free(a);
+}
+
+static void frozen_is_the_same(const adapter_case *c)
+{
+    if (case_runs(c)) {
+        check_frozen(c, LYC_ADAPTER_MERGED);
+    }
+    if (has_structure(c)) {
+        check_frozen(c, LYC_ADAPTER_STRUCTURED);
+    }
+}
+
 /* --- bf16 ----------------------------------------------------------------------------------------------------------
  */
 
@@ -433,6 +488,7 @@ static void the_cheaper_form_is_chosen(const adapter_case *c)
     }
 PROPERTY(structured_is_merged)
 PROPERTY(gradients_are_slopes)
+PROPERTY(frozen_is_the_same)
 PROPERTY(runs_in_bf16)
 PROPERTY(files_keep_the_change)
 PROPERTY(fresh_changes_nothing)
@@ -464,17 +520,12 @@ static void test_all_algorithms_are_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structured_is_merged),
-        cmocka_unit_test(test_gradients_are_slopes),
-        cmocka_unit_test(test_runs_in_bf16),
-        cmocka_unit_test(test_files_keep_the_change),
-        cmocka_unit_test(test_fresh_changes_nothing),
-        cmocka_unit_test(test_strength_zero_is_the_base),
-        cmocka_unit_test(test_adapters_add_up),
-        cmocka_unit_test(test_counts_are_as_said),
-        cmocka_unit_test(test_max_norm_bounds_the_change),
-        cmocka_unit_test(test_the_cheaper_form_is_chosen),
-        cmocka_unit_test(test_all_algorithms_are_here),
+        cmocka_unit_test(test_structured_is_merged),       cmocka_unit_test(test_gradients_are_slopes),
+        cmocka_unit_test(test_frozen_is_the_same),         cmocka_unit_test(test_runs_in_bf16),
+        cmocka_unit_test(test_files_keep_the_change),      cmocka_unit_test(test_fresh_changes_nothing),
+        cmocka_unit_test(test_strength_zero_is_the_base),  cmocka_unit_test(test_adapters_add_up),
+        cmocka_unit_test(test_counts_are_as_said),         cmocka_unit_test(test_max_norm_bounds_the_change),
+        cmocka_unit_test(test_the_cheaper_form_is_chosen), cmocka_unit_test(test_all_algorithms_are_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
