@@ -130,6 +130,7 @@ static lyc_status read_scheduler(lyc_checkpoint *c, lyc_error *err)
         return LYC_OK;
     }
     LYC_TRY(lyc_json_load(&json, path, LYC_CONFIG_MAX_BYTES, err));
+    lyc_scheduler_config_file_default(&c->scheduler, json);
     const lyc_status status = lyc_scheduler_config_apply(&c->scheduler, &c->arena, json, path, err);
     json_decref(json);
     return status == LYC_OK ? status : lyc_wrap(err, "reading %s", path);
@@ -168,6 +169,23 @@ static lyc_status open_folder(lyc_checkpoint *c, lyc_error *err)
 
 /* --- a single file ------------------------------------------------------------------------------------------------ */
 
+/* What a single file says about its objective: sai_model_spec's metadata, or tensors of these names, which models of
+ * SDXL with v-prediction carry as marks. */
+static void read_marks(lyc_checkpoint *c)
+{
+    const lyc_safetensors *file = lyc_source_file_at(c->source, 0)->tensors;
+    const char *told = lyc_safetensors_metadata(file, "modelspec.prediction_type");
+    const bool v_mark = lyc_source_has(c->source, "v_pred");
+    if (v_mark || (told != NULL && (strcmp(told, "v") == 0 || strcmp(told, "epsilon") == 0))) {
+        const bool is_v = v_mark || strcmp(told, "v") == 0;
+        c->scheduler.prediction = is_v ? LYC_PREDICTION_V : LYC_PREDICTION_EPSILON;
+        c->scheduler.prediction_told = true;
+    }
+    c->scheduler.rescale_zero_snr = lyc_source_has(c->source, "ztsnr");
+    lyc_source_use(c->source, "v_pred");
+    lyc_source_use(c->source, "ztsnr");
+}
+
 static lyc_status open_single_file(lyc_checkpoint *c, lyc_error *err)
 {
     LYC_TRY(lyc_source_open(&c->source, c->path, err));
@@ -187,6 +205,7 @@ static lyc_status open_single_file(lyc_checkpoint *c, lyc_error *err)
             LYC_TRY(lyc_component_make(&c->components[kind], &request, err));
         }
     }
+    read_marks(c);
     return LYC_OK;
 }
 
@@ -197,7 +216,7 @@ static lyc_status list_unmatched(lyc_checkpoint *c, lyc_error *err)
     const lyc_source *sources[LYC_COMPONENT_COUNT + 1];
     size_t source_count = 0;
     if (c->source != NULL) {
-        LYC_TRY(lyc_source_list_unmatched(c->source, err));
+        LYC_TRY(lyc_source_list_unmatched(c->source, "", err));
         sources[source_count++] = c->source;
     }
     for (int kind = 0; kind < LYC_COMPONENT_COUNT; kind++) {
@@ -235,6 +254,17 @@ static void tell_unmatched(const lyc_checkpoint *c)
     lyc_strbuf_clear(&text);
 }
 
+/* One warning for each component that has a weight that is no number. */
+static void tell_nonfinite(const lyc_checkpoint *c)
+{
+    for (int kind = 0; kind < LYC_COMPONENT_COUNT; kind++) {
+        lyc_weight_view view;
+        if (c->components[kind] != NULL && lyc_component_find_nonfinite(&view, c->components[kind])) {
+            lyc_log_write(LYC_LOG_WARN, LYC_LOG_FILES, "%s: '%s' has numbers that are not finite", view.file, view.key);
+        }
+    }
+}
+
 static lyc_status apply_scheduler_changes(lyc_checkpoint *c, lyc_error *err)
 {
     const json_t *changes = json_object_get(c->changes, "scheduler");
@@ -260,6 +290,9 @@ static lyc_status open_all(lyc_checkpoint *c, lyc_error *err)
     LYC_TRY(lyc_family_settle(&c->family, c->components, c->path, c->options.allow_missing, err));
     LYC_TRY(list_unmatched(c, err));
     tell_unmatched(c);
+    if (c->options.check_finite) {
+        tell_nonfinite(c);
+    }
     return LYC_OK;
 }
 

@@ -27,6 +27,7 @@ typedef struct lyc_checkpoint_options {
     /* For tools that do not compute: components may be missing, the number of heads unknown, and a U-Net may have any
      * known number of input channels. */
     bool allow_missing;
+    bool check_finite; /* look at every number, and warn of the first that is not finite */
 } lyc_checkpoint_options;
 
 /* options may be NULL. Everything that models.md 7 complains of is found here, before any long work. */

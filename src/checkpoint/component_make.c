@@ -270,9 +270,7 @@ lyc_status lyc_component_config_read(lyc_component_config *out, lyc_component_ki
 static bool has_tensor(const lyc_component *c, const char *name)
 {
     lyc_key key;
-    lyc_tensor_view view;
-    const lyc_source_file *file;
-    return lyc_layout_key(&key, c->layout, &c->config, name) && lyc_source_find(&view, &file, c->source, key.text);
+    return lyc_layout_key(&key, c->layout, &c->config, name) && lyc_source_has(c->source, key.text);
 }
 
 /* By its config.json. A projection that the file has and the architecture does not name is taken as well. */

@@ -105,7 +105,7 @@ static lyc_status open_files(lyc_component **out, const lyc_component_request *r
         status = lyc_component_make(&c, &r, err);
         if (status != LYC_OK) {
             lyc_source_close(r.source);
-        } else if ((status = lyc_source_list_unmatched(r.source, err)) != LYC_OK) {
+        } else if ((status = lyc_source_list_unmatched(r.source, c->layout->prefix, err)) != LYC_OK) {
             lyc_component_close(c);
         } else {
             *out = c;

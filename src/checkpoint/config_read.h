@@ -89,7 +89,8 @@ lyc_status lyc_clip_text_config_check(const lyc_clip_text_config *config, lyc_er
 
 /* trained_betas, when there are any, go into the arena. */
 struct lyc_arena;
-void lyc_scheduler_config_default(lyc_scheduler_config *config);
+void lyc_scheduler_config_default(lyc_scheduler_config *config); /* of a model without a file: SD 1.5's */
+void lyc_scheduler_config_file_default(lyc_scheduler_config *config, const json_t *json); /* of diffusers' class */
 lyc_status lyc_scheduler_config_apply(lyc_scheduler_config *config, struct lyc_arena *arena, const json_t *json,
                                       const char *file, lyc_error *err);
 

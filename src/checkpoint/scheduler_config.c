@@ -82,6 +82,19 @@ void lyc_scheduler_config_default(lyc_scheduler_config *config)
     };
 }
 
+void lyc_scheduler_config_file_default(lyc_scheduler_config *config, const json_t *json)
+{
+    const char *name = json_string_value(json_object_get(json, "_class_name"));
+    const bool is_ddim = name != NULL && strcmp(name, "DDIMScheduler") == 0;
+    const bool is_ddpm = name != NULL && strcmp(name, "DDPMScheduler") == 0;
+    lyc_scheduler_config_default(config);
+    config->beta_start = 0.0001;
+    config->beta_end = 0.02;
+    config->beta_schedule = LYC_BETA_LINEAR;
+    config->set_alpha_to_one = is_ddim;
+    config->clip_sample = is_ddim || is_ddpm;
+}
+
 static lyc_status read_betas(lyc_scheduler_config *config, lyc_arena *arena, const json_t *json, lyc_error *err)
 {
     const json_t *list = json_object_get(json, "trained_betas");

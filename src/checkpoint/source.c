@@ -225,6 +225,13 @@ bool lyc_source_find(lyc_tensor_view *out, const lyc_source_file **file, const l
     return false;
 }
 
+bool lyc_source_has(const lyc_source *source, const char *key)
+{
+    lyc_tensor_view view;
+    const lyc_source_file *file;
+    return lyc_source_find(&view, &file, source, key);
+}
+
 bool lyc_source_has_prefix(const lyc_source *source, const char *prefix, const char *rest)
 {
     const size_t length = strlen(prefix);
@@ -251,14 +258,14 @@ void lyc_source_use(lyc_source *source, const char *key)
 }
 
 /* Puts the keys of nothing into out, unless that is NULL; returns how many there are. */
-static size_t gather_unmatched(const char **out, const lyc_source *source)
+static size_t gather_unmatched(const char **out, const lyc_source *source, const char *prefix)
 {
     size_t count = 0;
     for (size_t i = 0; i < source->file_count; i++) {
         const lyc_source_file *file = &source->files[i];
         for (size_t k = 0; k < lyc_safetensors_count(file->tensors); k++) {
             const char *key = lyc_safetensors_tensor(file->tensors, k).name;
-            if (file->used[k] || lyc_key_is_ignored(key)) {
+            if (file->used[k] || lyc_key_is_ignored(key) || strncmp(key, prefix, strlen(prefix)) != 0) {
                 continue;
             }
             if (out != NULL) {
@@ -270,14 +277,14 @@ static size_t gather_unmatched(const char **out, const lyc_source *source)
     return count;
 }
 
-lyc_status lyc_source_list_unmatched(lyc_source *source, lyc_error *err)
+lyc_status lyc_source_list_unmatched(lyc_source *source, const char *prefix, lyc_error *err)
 {
-    const size_t count = gather_unmatched(NULL, source);
+    const size_t count = gather_unmatched(NULL, source, prefix);
     source->unmatched = lyc_arena_alloc(&source->arena, count + 1, sizeof *source->unmatched);
     if (source->unmatched == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a list of %zu keys", count);
     }
-    source->unmatched_count = gather_unmatched(source->unmatched, source);
+    source->unmatched_count = gather_unmatched(source->unmatched, source, prefix);
     return LYC_OK;
 }
 

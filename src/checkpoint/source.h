@@ -34,14 +34,17 @@ const lyc_source_file *lyc_source_file_at(const lyc_source *source, size_t index
 /* The tensor of a name and the file that it is in; false when there is none. */
 bool lyc_source_find(lyc_tensor_view *out, const lyc_source_file **file, const lyc_source *source, const char *key);
 
+bool lyc_source_has(const lyc_source *source, const char *key);
+
 /* Whether a key begins with prefix and then rest. */
 bool lyc_source_has_prefix(const lyc_source *source, const char *prefix, const char *rest);
 
 /* Notes that the tensor belongs to a component. */
 void lyc_source_use(lyc_source *source, const char *key);
 
-/* Lists the keys that belong to no component and are not known to be of no use; once, when all components are made. */
-lyc_status lyc_source_list_unmatched(lyc_source *source, lyc_error *err);
+/* Lists the keys that begin with prefix, belong to no component and are not known to be of no use; once, when all
+ * components are made. */
+lyc_status lyc_source_list_unmatched(lyc_source *source, const char *prefix, lyc_error *err);
 size_t lyc_source_unmatched_count(const lyc_source *source);
 const char *lyc_source_unmatched(const lyc_source *source, size_t index);
 

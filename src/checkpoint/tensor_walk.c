@@ -15,6 +15,9 @@ size_t lyc_walk_enter(lyc_tensor_walk *walk, const char *format, ...)
 {
     const size_t outer = walk->length;
     size_t at = outer;
+    if (walk->status != LYC_OK) {
+        return outer;
+    }
     if (outer > 0) {
         walk->name[at++] = '.';
     }
@@ -30,7 +33,7 @@ size_t lyc_walk_enter(lyc_tensor_walk *walk, const char *format, ...)
 void lyc_walk_leave(lyc_tensor_walk *walk, size_t outer)
 {
     walk->length = outer;
-    walk->name[outer] = '\0';
+    walk->name[outer] = '\0'; /* also where entering did nothing */
 }
 
 void lyc_walk_tensor(lyc_tensor_walk *walk, const char *name, const lyc_shape *shape)

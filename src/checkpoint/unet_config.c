@@ -12,7 +12,7 @@
 #include "checkpoint/config_read.h"
 #include "checkpoint/tensor_list.h"
 
-enum { MAX_CHANNELS = 1 << 16, MAX_LAYERS = 64, MAX_DEPTH = 256, MAX_WIDTH = 1 << 20 };
+enum { MAX_CHANNELS = 1 << 16, MAX_LAYERS = 32, MAX_DEPTH = 64, MAX_WIDTH = 1 << 20 };
 
 #define MEMBER(name) offsetof(lyc_unet_config, name)
 

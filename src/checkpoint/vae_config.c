@@ -7,7 +7,7 @@
 
 #include "checkpoint/config_read.h"
 
-enum { MAX_CHANNELS = 1 << 16, MAX_LAYERS = 64 };
+enum { MAX_CHANNELS = 1 << 16, MAX_LAYERS = 32 };
 
 #define MEMBER(name) offsetof(lyc_vae_config, name)
 

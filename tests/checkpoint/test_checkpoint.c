@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "checkpoint/checkpoint.h"
 #include "lycoris/log.h"
 #include "support/folder.h"
@@ -137,7 +138,7 @@ static void opens_sdxl_with_scheduler_and_tokenizers(void **state)
     assert_true(s->prediction == LYC_PREDICTION_V && s->prediction_told);
     assert_true(s->spacing == LYC_SPACING_TRAILING && s->spacing_told && s->rescale_zero_snr && s->sigma_min_final);
     assert_int_equal(s->train_timesteps, 2);
-    assert_true(s->trained_betas[1] == 0.2 && s->beta_start == 0.001 && s->beta_end == 0.012);
+    assert_true(s->trained_betas[1] == 0.2 && s->beta_start == 0.001 && s->beta_end == 0.02);
     const lyc_component *two = lyc_checkpoint_component(c, LYC_COMPONENT_TEXT_ENCODER_2);
     assert_int_equal(lyc_component_clip_text(two)->projection_dim, 32);
     assert_false(lyc_component_clip_text(two)->quick_gelu);
@@ -276,6 +277,96 @@ static void takes_flat_files_and_parts(void **state)
     c = open_good(path, &options);
     assert_null(lyc_checkpoint_component(c, LYC_COMPONENT_VAE));
     lyc_checkpoint_close(c);
+}
+
+/* Old merges without text_model, old diffusers' names in the VAE, and another model's file as --vae. */
+static void takes_old_names(void **state)
+{
+    const test_folder *folder = *state;
+    const test_part parts[] = SD1_PARTS;
+    const char *path = test_folder_path(folder, "model.safetensors");
+    test_model_write(path, parts, 3, &(test_fault){.renames = {{"text_model.", ""}}});
+    lyc_checkpoint *c = open_good(path, NULL);
+    lyc_weight_view view;
+    const lyc_component *text = lyc_checkpoint_component(c, LYC_COMPONENT_TEXT_ENCODER);
+    assert_true(lyc_component_find(&view, text, "text_model.final_layer_norm.bias"));
+    assert_string_equal(view.key, "cond_stage_model.transformer.final_layer_norm.bias");
+    assert_int_equal(lyc_checkpoint_unmatched_count(c), 0);
+    lyc_checkpoint_close(c);
+
+    const test_part vae = {LYC_COMPONENT_VAE, test_vae_config, ""};
+    const test_fault old = {
+        .renames = {{".to_q.", ".query."}, {".to_k.", ".key."}, {".to_v.", ".value."}, {".to_out.0.", ".proj_attn."}}};
+    test_model_folder(folder->path, false);
+    test_model_write(test_folder_path(folder, "vae/diffusion_pytorch_model.safetensors"), &vae, 1, &old);
+    c = open_good(folder->path, NULL);
+    assert_true(lyc_component_find(&view, lyc_checkpoint_component(c, LYC_COMPONENT_VAE),
+                                   "encoder.mid_block.attentions.0.to_out.0.weight"));
+    assert_string_equal(view.key, "encoder.mid_block.attentions.0.proj_attn.weight");
+    lyc_checkpoint_close(c);
+
+    const lyc_checkpoint_options options = {.parts = {[LYC_COMPONENT_VAE] = path}};
+    c = open_good(folder->path, &options);
+    assert_true(lyc_component_find(&view, lyc_checkpoint_component(c, LYC_COMPONENT_VAE), "quant_conv.bias"));
+    assert_string_equal(view.key, "first_stage_model.quant_conv.bias");
+    lyc_checkpoint_close(c);
+    assert_string_equal(logged, "");
+}
+
+/* The objective of a single file: metadata, marks, or an assumption. */
+static void reads_the_objective(void **state)
+{
+    const test_folder *folder = *state;
+    const test_part parts[] = SD1_PARTS;
+    const char *path = test_folder_path(folder, "model.safetensors");
+    static const struct {
+        test_fault fault;
+        bool told, is_v, zero_snr;
+    } cases[] = {
+        {{0}, false, false, false},
+        {{.metadata = {"modelspec.prediction_type", "v"}}, true, true, false},
+        {{.metadata = {"modelspec.prediction_type", "epsilon"}}, true, false, false},
+        {{.metadata = {"modelspec.prediction_type", "else"}}, false, false, false},
+        {{.extra = "v_pred"}, true, true, false},
+        {{.extra = "ztsnr"}, false, false, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_model_write(path, parts, 3, &cases[i].fault);
+        lyc_checkpoint *c = open_good(path, NULL);
+        const lyc_scheduler_config *s = lyc_checkpoint_scheduler(c);
+        assert_int_equal(s->prediction_told, cases[i].told);
+        assert_int_equal(s->prediction == LYC_PREDICTION_V, cases[i].is_v);
+        assert_int_equal(s->rescale_zero_snr, cases[i].zero_snr);
+        assert_int_equal(lyc_checkpoint_unmatched_count(c), 0);
+        assert_true(s->beta_start == 0.00085 && s->beta_schedule == LYC_BETA_SCALED_LINEAR);
+        lyc_checkpoint_close(c);
+    }
+}
+
+/* What a file leaves out has the default of its class. */
+static void scheduler_defaults(void **state)
+{
+    const test_folder *folder = *state;
+    static const struct {
+        const char *text;
+        bool clip, to_one;
+    } cases[] = {
+        {"{}", false, false},
+        {"{\"_class_name\":\"DDIMScheduler\"}", true, true},
+        {"{\"_class_name\":\"DDPMScheduler\"}", true, false},
+        {"{\"_class_name\":\"DDIMScheduler\",\"clip_sample\":false,\"set_alpha_to_one\":false}", false, false}};
+    test_model_folder(folder->path, false);
+    assert_int_equal(mkdir(test_folder_path(folder, "scheduler"), 0777), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_text_write(test_folder_path(folder, "scheduler/scheduler_config.json"), cases[i].text);
+        lyc_checkpoint *c = open_good(folder->path, NULL);
+        const lyc_scheduler_config *s = lyc_checkpoint_scheduler(c);
+        assert_true(s->beta_start == 0.0001 && s->beta_end == 0.02 && s->beta_schedule == LYC_BETA_LINEAR);
+        assert_true(s->train_timesteps == 1000 && s->steps_offset == 0 && !s->prediction_told && !s->spacing_told);
+        assert_int_equal(s->clip_sample, cases[i].clip);
+        assert_int_equal(s->set_alpha_to_one, cases[i].to_one);
+        lyc_checkpoint_close(c);
+    }
 }
 
 static void model_config_overrides(void **state)
@@ -580,6 +671,46 @@ static void finds_weights_that_are_no_numbers(void **state)
     lyc_component_close(c);
 }
 
+static void warns_of_weights_that_are_no_numbers(void **state)
+{
+    const test_folder *folder = *state;
+    const test_part parts[] = SD1_PARTS;
+    const char *path = test_folder_path(folder, "model.safetensors");
+    const lyc_checkpoint_options options = {.check_finite = true};
+    test_model_write(path, parts, 3, &(test_fault){.not_finite = "first_stage_model.quant_conv.weight"});
+    lyc_checkpoint_close(open_good(path, NULL));
+    assert_string_equal(logged, "");
+    lyc_checkpoint_close(open_good(path, &options));
+    assert_string_equal(without_folder(folder, logged), "DIR/model.safetensors: 'first_stage_model.quant_conv.weight' "
+                                                        "has numbers that are not finite\n");
+}
+
+/* The n-th allocation fails, for every n. */
+static void survives_the_lack_of_memory(void **state)
+{
+    const test_folder *folder = *state;
+    const test_part parts[] = XL_PARTS;
+    const char *file = test_folder_path(folder, "xl.safetensors");
+    test_folder model;
+    test_folder_make(&model);
+    test_model_folder(model.path, true);
+    test_model_write(file, parts, 4, NULL);
+    const char *paths[] = {file, model.path};
+    for (int i = 0; i < 2; i++) {
+        lyc_status status = LYC_E_MEMORY;
+        for (uint64_t n = 1; status != LYC_OK; n++) {
+            lyc_checkpoint *c = NULL;
+            lyc_error err = {0};
+            lyc_memory_fail_after(n, true);
+            status = lyc_checkpoint_open(&c, paths[i], NULL, &err);
+            lyc_memory_fail_after(0, false);
+            assert_true(status == LYC_OK || (status == LYC_E_MEMORY && c == NULL && err.message[0] != '\0'));
+            lyc_checkpoint_close(c);
+        }
+    }
+    test_folder_remove(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -590,6 +721,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(infers_sd2_without_its_last_layer, start, finish),
         cmocka_unit_test_setup_teardown(tells_unmatched_keys, start, finish),
         cmocka_unit_test_setup_teardown(takes_flat_files_and_parts, start, finish),
+        cmocka_unit_test_setup_teardown(takes_old_names, start, finish),
+        cmocka_unit_test_setup_teardown(reads_the_objective, start, finish),
+        cmocka_unit_test_setup_teardown(scheduler_defaults, start, finish),
         cmocka_unit_test_setup_teardown(model_config_overrides, start, finish),
         cmocka_unit_test_setup_teardown(bad_texts_in_a_folder, start, finish),
         cmocka_unit_test_setup_teardown(warns_once_of_unknown_fields, start, finish),
@@ -598,6 +732,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_families, start, finish),
         cmocka_unit_test_setup_teardown(refuses_pickles, start, finish),
         cmocka_unit_test_setup_teardown(finds_weights_that_are_no_numbers, start, finish),
+        cmocka_unit_test_setup_teardown(warns_of_weights_that_are_no_numbers, start, finish),
+        cmocka_unit_test_setup_teardown(survives_the_lack_of_memory, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,15 @@ static lyc_status plan_tensor(void *context, const char *key, const lyc_shape *s
         (f->only != NULL && strncmp(key, f->only, strlen(f->only)) != 0)) {
         return LYC_OK;
     }
+    char renamed[LYC_KEY];
+    for (int i = 0; i < 4 && f->renames[i][0] != NULL; i++) {
+        const char *place = strstr(key, f->renames[i][0]);
+        if (place != NULL) {
+            snprintf(renamed, sizeof renamed, "%.*s%s%s", (int)(place - key), key, f->renames[i][1],
+                     place + strlen(f->renames[i][0]));
+            return lyc_safetensors_plan_add(w->plan, renamed, LYC_F32, shape, err);
+        }
+    }
     return lyc_safetensors_plan_add(w->plan, key, is(key, f->retyped) ? f->dtype : LYC_F32,
                                     is(key, f->reshaped) ? &f->shape : shape, err);
 }
@@ -114,6 +123,10 @@ void test_model_write(const char *path, const test_part *parts, size_t part_coun
     assert_int_equal(lyc_safetensors_plan_new(&w.plan, &err), LYC_OK);
     for (size_t i = 0; i < part_count; i++) {
         plan_part(&w, &parts[i]);
+    }
+    if (w.fault->metadata[0] != NULL) {
+        assert_int_equal(lyc_safetensors_plan_metadata(w.plan, w.fault->metadata[0], w.fault->metadata[1], &err),
+                         LYC_OK);
     }
     if (w.fault->extra != NULL) {
         assert_int_equal(lyc_safetensors_plan_add(w.plan, w.fault->extra, LYC_F32, &LYC_SHAPE(2), &err), LYC_OK);

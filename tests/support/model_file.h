@@ -24,7 +24,9 @@ typedef struct test_fault {
     const char *not_finite; /* this key has an infinity */
     const char *reshaped;   /* this key has `shape` */
     lyc_shape shape;
-    const char *retyped; /* this key has `dtype` */
+    const char *renames[4][2]; /* in keys, each first text becomes the second */
+    const char *metadata[2];   /* key and value */
+    const char *retyped;       /* this key has `dtype` */
     lyc_dtype dtype;
 } test_fault;
 
