@@ -85,7 +85,7 @@ static lyc_status place_tensor(tensor_place *out, lyc_network_file *file, size_t
     lyc_key key;
     lyc_key_target target;
     lyc_key_parse(&key, name, &names);
-    if (key.suffix == NULL || !lyc_key_index_find(&target, &file->known.index, &key)) {
+    if (key.suffix == NULL || !lyc_key_index_find(&target, &file->known->index, &key)) {
         file->unmatched[file->unmatched_count++] = name;
         return LYC_OK;
     }
@@ -190,7 +190,10 @@ static lyc_status complain(const lyc_network_file *file, const lyc_network_file_
 static lyc_status sort_tensors(lyc_network_file *file, const lyc_network_file_options *options, lyc_error *err)
 {
     const size_t n = lyc_safetensors_count(file->tensors);
-    LYC_TRY(lyc_known_networks_open(&file->known, err));
+    if (file->known == NULL) {
+        LYC_TRY(lyc_known_networks_open(&file->own, err));
+        file->known = &file->own;
+    }
     tensor_place *places = lyc_arena_alloc(&file->arena, n + 1, sizeof *places);
     file->unmatched = lyc_arena_alloc(&file->arena, n + 1, sizeof *file->unmatched);
     file->embeddings = lyc_arena_alloc(&file->arena, n + 1, sizeof *file->embeddings);
@@ -228,7 +231,8 @@ static lyc_status make(lyc_network_file **out, lyc_network_file *file, const cha
 }
 
 lyc_status lyc_network_file_from(lyc_network_file **out, lyc_safetensors *tensors, const char *path,
-                                 const lyc_network_file_options *options, lyc_error *err)
+                                 const lyc_network_file_options *options, const lyc_known_networks *known,
+                                 lyc_error *err)
 {
     *out = NULL;
     lyc_network_file *file = lyc_alloc_zero(1, sizeof *file);
@@ -237,6 +241,7 @@ lyc_status lyc_network_file_from(lyc_network_file **out, lyc_safetensors *tensor
         return no_memory(err);
     }
     file->tensors = tensors;
+    file->known = known;
     return make(out, file, path, options, err);
 }
 
@@ -302,7 +307,7 @@ void lyc_network_file_close(lyc_network_file *file)
         return;
     }
     lyc_safetensors_close(file->tensors);
-    lyc_known_networks_clear(&file->known);
+    lyc_known_networks_clear(&file->own);
     lyc_hashmap_clear(&file->by_module);
     lyc_peft_config_clear(&file->config);
     lyc_free(file->layers);
@@ -339,7 +344,7 @@ bool lyc_network_file_find(size_t *index, const lyc_network_file *file, const ch
     lyc_key key = {.components = components};
     lyc_key_target target;
     if ((size_t)snprintf(key.path, sizeof key.path, "%s", module) >= sizeof key.path ||
-        !lyc_key_index_find(&target, &file->known.index, &key)) {
+        !lyc_key_index_find(&target, &file->known->index, &key)) {
         return false;
     }
     const size_t found = layer_index(file, component, target.entry->name);

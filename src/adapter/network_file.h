@@ -20,9 +20,11 @@ typedef struct lyc_file_layer {
     lyc_adapter_group group;
 } lyc_file_layer;
 
-/* The file of that name is not opened again: takes over tensors, also when it fails. path is for messages. */
+/* An open file's layers: takes over tensors, also when it fails; path is for messages. known: borrowed; NULL: its own.
+ */
 lyc_status lyc_network_file_from(lyc_network_file **out, lyc_safetensors *tensors, const char *path,
-                                 const lyc_network_file_options *options, lyc_error *err);
+                                 const lyc_network_file_options *options, const lyc_known_networks *known,
+                                 lyc_error *err);
 
 const lyc_file_layer *lyc_network_file_at(const lyc_network_file *file, size_t index);
 const char *lyc_network_file_path(const lyc_network_file *file);

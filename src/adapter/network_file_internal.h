@@ -11,7 +11,8 @@
 struct lyc_network_file {
     lyc_safetensors *tensors;
     const char *path;
-    lyc_known_networks known;
+    lyc_known_networks own;
+    const lyc_known_networks *known; /* own, or the caller's */
     lyc_file_layer *layers;
     size_t count, capacity;
     lyc_hashmap by_module; /* "component/module": index in layers, + 1 */

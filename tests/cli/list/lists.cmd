@@ -1,0 +1,3 @@
+lycoris list adapters
+lycoris list presets --json
+lycoris list presets attn-mlp

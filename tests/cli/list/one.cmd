@@ -1,0 +1,2 @@
+lycoris list adapters lokr --json
+lycoris list adapters lora
