@@ -98,14 +98,25 @@ static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
                                 inner_factor(g, site, 1), (float)site->adapter->scale);
 }
 
-/* P [out,r^2]. */
+/* Bn transposed, [r,out]. */
+static lyc_value *outer_transposed(lyc_graph *g, const lyc_adapter_site *site, int n)
+{
+    const lyc_adapter_config *config = site->adapter->config;
+    lyc_value *b = lyc_site_param(site, products[n].a);
+    if (!config->use_tucker) {
+        b = lyc_transpose(g, b, 2, (int[]){1, 0});
+    }
+    return n == 0 ? lyc_site_drop_channels(g, site, lyc_site_strengthen(g, site, b)) : b;
+}
+
+/* P transposed, [r^2,out]: the products lie along the outputs, where vectors are long. */
 static lyc_value *outer_products(lyc_graph *g, const lyc_adapter_site *site)
 {
     const int64_t out = site->adapter->out;
     const int64_t r = ((const lyc_adapter_config *)site->adapter->config)->rank;
-    lyc_value *first = lyc_reshape(g, outer_factor(g, site, 0), LYC_SHAPE(out, r, 1));
-    lyc_value *second = lyc_reshape(g, outer_factor(g, site, 1), LYC_SHAPE(out, 1, r));
-    return lyc_reshape(g, lyc_mul(g, first, second), LYC_SHAPE(out, r * r));
+    lyc_value *first = lyc_reshape(g, outer_transposed(g, site, 0), LYC_SHAPE(r, 1, out));
+    lyc_value *second = lyc_reshape(g, outer_transposed(g, site, 1), LYC_SHAPE(1, r, out));
+    return lyc_reshape(g, lyc_mul(g, first, second), LYC_SHAPE(r * r, out));
 }
 
 /* Q [r^2,in*kernel]. */
@@ -120,14 +131,17 @@ static lyc_value *inner_products(lyc_graph *g, const lyc_adapter_site *site)
 
 static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *y)
 {
+    const lyc_matmul_attr scaled = {.alpha = (float)site->adapter->scale};
     lyc_value *h = lyc_site_convolve(g, site, x, inner_products(g, site));
-    return lyc_site_add_product(g, site, h, outer_products(g, site), y, site->adapter->scale);
+    lyc_value *p = outer_products(g, site);
+    return lyc_site_drops_branch(site) ? lyc_site_add(g, site, lyc_matmul(g, h, p, NULL, NULL, &scaled), y)
+                                       : lyc_matmul(g, h, p, NULL, y, &scaled);
 }
 
 static lyc_value *squared_norms(lyc_graph *g, const lyc_adapter_site *site, lyc_value *weight, bool rows)
 {
-    return lyc_lowrank_squared_norms(g, outer_products(g, site), inner_products(g, site), weight, rows,
-                                     site->adapter->scale);
+    lyc_value *p = lyc_transpose(g, outer_products(g, site), 2, (int[]){1, 0});
+    return lyc_lowrank_squared_norms(g, p, inner_products(g, site), weight, rows, site->adapter->scale);
 }
 
 const lyc_adapter_algorithm lyc_adapter_loha = {
