@@ -82,11 +82,12 @@ static void *numbers(lyc_dtype dtype, int64_t n)
 static lyc_shape parse_shape(const char *text)
 {
     lyc_shape shape = {0};
-    char *end = NULL;
-    for (const char *at = text; shape.rank < LYC_MAX_RANK && (end == NULL || *end == 'x'); at = end + 1) {
-        shape.dims[shape.rank] = strtoll(at, &end, 10);
-        shape.rank++;
-    }
+    const char *at = text;
+    do {
+        char *end;
+        shape.dims[shape.rank++] = strtoll(at, &end, 10);
+        at = *end == 'x' ? end + 1 : NULL;
+    } while (at != NULL && shape.rank < LYC_MAX_RANK);
     return shape;
 }
 

@@ -75,7 +75,8 @@ static float bound_of(float *constant, const lyc_tensor_view *tensor)
         strstr(tensor->name, "cond_embedding") == NULL) {
         return 0.03f; /* those of CLIP have a standard deviation of 0.02 */
     }
-    return (float)(1 / sqrt((double)(lyc_shape_elements(&tensor->shape) / out)));
+    const int64_t inputs = lyc_shape_elements(&tensor->shape) / out; /* of one output */
+    return (float)(1 / sqrt((double)inputs));
 }
 
 static lyc_status write_tensor(lyc_safetensors_writer *writer, const lyc_tensor_view *tensor, const job *j,

@@ -112,7 +112,7 @@ lyc_status lyc_adapter_initialise(lyc_adapter *a, const lyc_tensor_view *weight,
     if (!lyc_adapter_needs_weight(a)) {
         return LYC_OK;
     }
-    float *w;
+    float *w = NULL;
     lyc_status status = LYC_OK;
     LYC_TRY(load_weight(&w, a, weight, err));
     if (a->algorithm->start != NULL) {
@@ -131,7 +131,7 @@ lyc_status lyc_adapter_restore(lyc_adapter *a, const lyc_tensor_view *weight, ly
     if (!a->incomplete) {
         return LYC_OK;
     }
-    float *w;
+    float *w = NULL;
     LYC_TRY(load_weight(&w, a, weight, err));
     const lyc_status status = a->algorithm->restore(a, w, err);
     lyc_free(w);

@@ -42,6 +42,7 @@ static lyc_value *changed(lyc_graph *g, const lyc_adapter_site *site)
     if (lyc_dora_has(site->adapter)) {
         return lyc_dora_changed(g, site);
     }
+    assert(algorithm->changed != NULL || algorithm->delta != NULL);
     return algorithm->changed != NULL ? algorithm->changed(g, site)
                                       : lyc_add(g, lyc_site_weight(g, site), algorithm->delta(g, site));
 }
@@ -179,6 +180,7 @@ lyc_value *lyc_adapter_apply(lyc_graph *g, const lyc_layer *layer, const lyc_ada
         return lyc_graph_fail(g, LYC_E_ARGUMENT, "%d adapters of one layer, at most %d are possible", count,
                               LYC_ADAPTER_MAX_SITES);
     }
+    assert(count > 0);
     const lyc_layer flat = in_two_dimensions(g, layer);
     if (lyc_value_failed(x) || !settle(g, own, &flat, sites, count)) {
         return lyc_graph_fail(g, LYC_E_ARGUMENT, "an adapter without a layer");

@@ -43,10 +43,14 @@ static lyc_status sum_squares(float **out, const lyc_adapter *a, lyc_dtype dtype
     const int64_t row_bytes = length * lyc_dtype_bits(dtype) / 8;
     double *sums = lyc_alloc_zero((size_t)n, sizeof *sums);
     float *row = lyc_alloc_zero((size_t)(n + length), sizeof *row);
-    lyc_status status =
-        sums == NULL || row == NULL ? lyc_fail(err, LYC_E_MEMORY, "no memory for the norms of a weight") : LYC_OK;
+    if (sums == NULL || row == NULL) {
+        lyc_free(sums);
+        lyc_free(row);
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for the norms of a weight");
+    }
+    lyc_status status = LYC_OK;
     float *squares = row;
-    row = row == NULL ? NULL : row + n;
+    row += n;
     for (int64_t o = 0; status == LYC_OK && o < a->out; o++) {
         status = lyc_dtype_convert(row, LYC_F32, (const char *)weight + o * row_bytes, dtype, (size_t)length, err);
         for (int64_t i = 0; i < length; i++) {

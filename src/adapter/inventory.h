@@ -52,7 +52,7 @@ lyc_status lyc_inventory_text(lyc_inventory *out, const char *component, const l
 /* Networks that are known by name only, for the tools that work on files. Sizes are those of the published models.
  * T5: "text_encoder_2" of Flux.1, "text_encoder_3" of SD3. */
 lyc_status lyc_inventory_flux(lyc_inventory *out, lyc_error *err);
-lyc_status lyc_inventory_sd3(lyc_inventory *out, int blocks, lyc_error *err);
+lyc_status lyc_inventory_sd3(lyc_inventory *out, int block_count, lyc_error *err);
 lyc_status lyc_inventory_t5(lyc_inventory *out, const char *component, lyc_error *err);
 
 void lyc_inventory_clear(lyc_inventory *inventory);

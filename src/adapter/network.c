@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -294,8 +295,9 @@ static lyc_status add_selection(lyc_network *network, lyc_member *m, const lyc_s
 lyc_status lyc_network_add_selection(size_t *member, lyc_network *network, const lyc_selection *selection,
                                      const lyc_network_part *parts, size_t part_count, uint64_t seed, lyc_error *err)
 {
-    lyc_member *m;
+    lyc_member *m = NULL;
     LYC_TRY(begin_member(&m, network, err));
+    assert(m != NULL);
     return end_member(member, network, add_selection(network, m, selection, parts, part_count, seed, err));
 }
 

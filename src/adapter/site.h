@@ -134,8 +134,8 @@ lyc_value *lyc_site_convolve(lyc_graph *g, const lyc_adapter_site *site, lyc_val
 typedef lyc_value *(*lyc_site_builder)(lyc_graph *g, const lyc_adapter_site *site);
 lyc_value *lyc_site_fold(lyc_graph *g, const lyc_adapter_site *site, lyc_site_builder build);
 
-/* [n,n] */
-lyc_value *lyc_site_identity(lyc_graph *g, int64_t n);
+/* [size,size] */
+lyc_value *lyc_site_identity(lyc_graph *g, int64_t size);
 
 /* Whether the layer is a product of each position with a matrix: linear, or a convolution of kernel 1 without stride,
  * padding and groups. */

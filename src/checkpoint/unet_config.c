@@ -186,7 +186,7 @@ static lyc_status apply_blocks(lyc_unet_config *config, const json_t *json, bool
 static lyc_status apply_levels(lyc_unet_config *config, const json_t *json, lyc_error *err)
 {
     const int deepest = config->level_count - 1;
-    bool given;
+    bool given = false;
     LYC_TRY(read_levels(config->layers, &given, config, json, "layers_per_block", MAX_LAYERS, err));
     LYC_TRY(read_levels(config->heads, &given, config, json, "attention_head_dim", MAX_CHANNELS, err));
     bool heads_given = given;

@@ -27,7 +27,7 @@ lyc_status lyc_image_noise_init(lyc_image_noise *noise, lyc_noise_kind kind, uin
 void lyc_image_noise_clear(lyc_image_noise *noise);
 
 /* A lyc_noise_source: n = channels * pixels normal numbers, [h,w,c]. */
-void lyc_image_noise_draw(void *noise, float *out, size_t n);
+void lyc_image_noise_draw(void *self, float *out, size_t n);
 
 /* a = slerp(a, b, strength), as A1111 mixes the noise of two seeds: along the great circle, of every channel and column
  * by itself; in a straight line where both are nearly parallel. [h,w,c]. */

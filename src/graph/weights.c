@@ -77,7 +77,7 @@ static form *find_or_add(lyc_weight_store *store, const void *src, const char *k
     return f;
 }
 
-lyc_status lyc_weight_store_get(const void **out, lyc_weight_store *store, const void *src, const char *key,
+lyc_status lyc_weight_store_get(const void **made, lyc_weight_store *store, const void *src, const char *key,
                                 size_t bytes, lyc_weight_maker make, void *context, lyc_error *err)
 {
     form *f = find_or_add(store, src, key, bytes);
@@ -94,7 +94,7 @@ lyc_status lyc_weight_store_get(const void **out, lyc_weight_store *store, const
         store->bytes += bytes;
         store->count++;
     }
-    *out = f->memory;
+    *made = f->memory;
     return LYC_OK;
 }
 

@@ -23,7 +23,7 @@ typedef lyc_status (*lyc_weight_maker)(void *dst, const void *src, void *context
 /* Borrows the form `key` of the weight at src. One that is not there yet gets its memory now and its contents with
  * lyc_weight_store_make, until which src and context (kept) must stay. Not thread-safe: plans of one store are compiled
  * one after the other. */
-lyc_status lyc_weight_store_get(const void **form, lyc_weight_store *store, const void *src, const char *key,
+lyc_status lyc_weight_store_get(const void **made, lyc_weight_store *store, const void *src, const char *key,
                                 size_t bytes, lyc_weight_maker make, void *context, lyc_error *err);
 
 /* Makes what was asked for since the last time, on all threads: a model has many small weights and a few large ones, so

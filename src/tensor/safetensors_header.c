@@ -465,8 +465,8 @@ static uint32_t later(uint32_t a, uint32_t b)
 static lyc_status index_header(reader *r)
 {
     char name[LYC_BRIEF];
-    size_t i;
-    size_t k;
+    size_t i = 0;
+    size_t k = 0;
     lyc_header *h = r->header;
     const name_table tensors = {h, h->tensors, h->tensor_count, tensor_name};
     const name_table metadata = {h, h->metadata, h->metadata_count, metadata_key};
