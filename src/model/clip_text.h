@@ -23,6 +23,12 @@ typedef struct lyc_clip_text_request {
 lyc_clip_text_output lyc_clip_text(lyc_module *m, const lyc_clip_text_config *config, lyc_value *ids, lyc_value *eos,
                                    const lyc_clip_text_request *request);
 
+/* A configuration from the tensors of a text tower that is no part of a checkpoint: heads of 64 channels, eps 1e-5; the
+ * caller says the activation, which weights do not tell, and the heads where they are others. */
+struct lyc_vision_weights;
+lyc_status lyc_clip_text_config_infer(lyc_clip_text_config *config, const struct lyc_vision_weights *weights,
+                                      bool quick_gelu, lyc_error *err);
+
 /* The row of each sample's end token in ids [n,tokens]: the first eos_id; where there is none, the first of the largest
  * id (vocabularies of small models; the rule of transformers for configurations with eos_token_id 2). */
 void lyc_clip_eos_rows(int32_t *rows, const int32_t *ids, int64_t n, int64_t tokens, int32_t eos_id);
