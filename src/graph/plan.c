@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -375,7 +376,22 @@ static lyc_status run_step(const lyc_plan *plan, lyc_step *step, lyc_error *err)
     return LYC_OK;
 }
 
-lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err)
+static lyc_status run_steps(double *seconds, lyc_plan *plan, lyc_error *err)
+{
+    lyc_status status = LYC_OK;
+    for (int i = 0; i < plan->program.n_steps && status == LYC_OK; i++) {
+        if (!plan->program.steps[i]->view) {
+            const double start = seconds != NULL ? lyc_clock_s() : 0.0;
+            status = run_step(plan, plan->program.steps[i], err);
+            if (seconds != NULL) {
+                seconds[i] += lyc_clock_s() - start;
+            }
+        }
+    }
+    return status;
+}
+
+static lyc_status run(double *seconds, lyc_plan *plan, lyc_error *err)
 {
     if (plan->options.arena != NULL && plan->arena != plan->options.arena->memory) {
         locate(plan, plan->options.arena->memory);
@@ -383,15 +399,20 @@ lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err)
     if (!plan->calls_filled) {
         LYC_TRY(fill_calls(plan, err));
     }
-    lyc_status status = LYC_OK;
     const int before = lyc_thread_divide_for(plan->threads);
-    for (int i = 0; i < plan->program.n_steps && status == LYC_OK; i++) {
-        if (!plan->program.steps[i]->view) {
-            status = run_step(plan, plan->program.steps[i], err);
-        }
-    }
+    const lyc_status status = run_steps(seconds, plan, err);
     lyc_thread_divide_for(before);
     return status;
+}
+
+lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err)
+{
+    return run(NULL, plan, err);
+}
+
+lyc_status lyc_plan_run_timed(double *seconds, lyc_plan *plan, lyc_error *err)
+{
+    return run(seconds, plan, err);
 }
 
 const void *lyc_plan_data(const lyc_plan *plan, const lyc_value *v)

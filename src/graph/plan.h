@@ -75,6 +75,9 @@ size_t lyc_plan_bytes(const lyc_plan *plan, const lyc_value *v);
  */
 lyc_status lyc_plan_run(lyc_plan *plan, lyc_error *err);
 
+/* The same; seconds of every step are added to seconds[lyc_plan_step_count]. */
+lyc_status lyc_plan_run_timed(double *seconds, lyc_plan *plan, lyc_error *err);
+
 /* Where an output (lyc_graph_output, or a parameter's gradient) lies after a run; valid until the next run. NULL when v
  * is not kept. */
 const void *lyc_plan_data(const lyc_plan *plan, const lyc_value *v);
@@ -93,6 +96,9 @@ double lyc_plan_bytes_moved(const lyc_plan *plan);
 
 /* The kernel of a step; "view" where nothing runs. */
 const char *lyc_plan_kernel_name(const lyc_plan *plan, int step);
+
+/* What a step computes; NULL where nothing runs. */
+const lyc_problem *lyc_plan_problem(const lyc_plan *plan, int step);
 
 /* The memory table in words; with steps, also a line for each: kernel, problem, place in the arena. */
 struct lyc_strbuf;

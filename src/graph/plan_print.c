@@ -46,3 +46,9 @@ void lyc_plan_print(lyc_strbuf *text, const lyc_plan *plan, bool steps)
         print_step(text, plan, plan->program.steps[i]);
     }
 }
+
+const lyc_problem *lyc_plan_problem(const lyc_plan *plan, int step)
+{
+    const lyc_step *s = plan->program.steps[step];
+    return s->view ? NULL : s->problem;
+}
