@@ -78,7 +78,7 @@ LYC_SIMD_INLINE bool attention_accepts(const lyc_problem *p)
         accepted = accepted && p->in[i].dtype == (i == 4 ? LYC_F32 : dtype) && lyc_shape_elements(&p->in[i].shape) > 0;
     }
     for (int i = 0; i < p->n_outputs; i++) {
-        accepted = accepted && p->out[i].dtype == (p->n_outputs == 2 && i == 1 ? LYC_F32 : dtype);
+        accepted = accepted && lyc_result_is(&p->out[i], p->n_outputs == 2 && i == 1 ? LYC_F32 : dtype);
     }
     return accepted;
 }

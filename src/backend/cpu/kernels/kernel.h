@@ -28,11 +28,17 @@ static inline bool lyc_accepts_floats(const lyc_problem *p)
         }
     }
     for (int k = 0; k < p->n_outputs; k++) {
-        if (!lyc_is_float(p->out[k].dtype)) {
+        if (p->out[k].present && !lyc_is_float(p->out[k].dtype)) {
             return false;
         }
     }
     return true;
+}
+
+/* Whether a result is of a dtype, or one that nobody reads. */
+static inline bool lyc_result_is(const lyc_operand *out, lyc_dtype dtype)
+{
+    return !out->present || out->dtype == dtype;
 }
 
 static inline int64_t lyc_bytes_of(lyc_dtype dtype)

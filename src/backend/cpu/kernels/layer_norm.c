@@ -223,7 +223,7 @@ static void differentiate_chunks(void *context, int64_t first, int64_t last, int
 static bool accepts_backward(const lyc_problem *p)
 {
     return accepts(p) && p->in[D_Y].dtype == p->in[X].dtype && p->in[MEAN].dtype == LYC_F32 &&
-           p->in[RSTD].dtype == LYC_F32 && p->out[1].dtype == LYC_F32 && p->out[2].dtype == LYC_F32;
+           p->in[RSTD].dtype == LYC_F32 && lyc_result_is(&p->out[1], LYC_F32) && lyc_result_is(&p->out[2], LYC_F32);
 }
 
 static size_t workspace_backward(const lyc_problem *p, const void *state)
