@@ -405,8 +405,8 @@ int main(int argc, char **argv)
     }
     lyc_status status = lyc_checkpoint_open(&checkpoint, b.set.path, &options, &err);
     if (status == LYC_OK) {
-        b.ceiling = bench_ceiling_measure();
         if (!b.set.tsv) {
+            b.ceiling = bench_ceiling_measure();
             printf("# %s, %s, %d threads; ceiling f32 %.1f GFLOP/s, bf16 %.1f, copy %.1f GB/s\n", lyc_cpu_name(),
                    lyc_isa_name(lyc_cpu_isa()), lyc_thread_count(), b.ceiling.f32_gflops, b.ceiling.bf16_gflops,
                    b.ceiling.copy_gbs);
