@@ -32,7 +32,10 @@ lyc_status lyc_svd_compute(lyc_svd *out, const float *a, int64_t rows, int64_t c
         const lapack_int info =
             LAPACKE_sgesdd(LAPACK_ROW_MAJOR, 'S', (lapack_int)rows, (lapack_int)columns, copy, (lapack_int)columns,
                            out->s, out->u, (lapack_int)n, out->v, (lapack_int)columns);
-        if (info != 0) {
+        if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR) {
+            status = lyc_fail(err, LYC_E_MEMORY, "no memory for singular values of %lldx%lld", (long long)rows,
+                              (long long)columns);
+        } else if (info != 0) {
             status = lyc_fail(err, LYC_E_NUMERIC, "no singular values of a matrix of %lldx%lld (LAPACK says %d)",
                               (long long)rows, (long long)columns, (int)info);
         }
