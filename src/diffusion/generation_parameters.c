@@ -13,7 +13,7 @@
 #include "lycoris/version.h"
 #include "tensor/sha256.h"
 
-enum { HASH_DIGITS = 10 };
+enum { HASH_DIGITS = 10, CHUNK = 8 << 20 };
 
 /* The first digits of the SHA-256 of a single file, once for a pipeline. A folder has none. */
 static lyc_status set_hash(lyc_pipeline *p, lyc_error *err)
@@ -27,7 +27,11 @@ static lyc_status set_hash(lyc_pipeline *p, lyc_error *err)
     LYC_TRY(lyc_file_map_open(&map, p->model_file, err));
     lyc_file_map_advise(map, 0, lyc_file_map_size(map), LYC_FILE_SEQUENTIAL);
     lyc_sha256_init(&hash);
-    lyc_sha256_update(&hash, lyc_file_map_data(map), lyc_file_map_size(map));
+    for (size_t at = 0, size = lyc_file_map_size(map); at < size; at += CHUNK) {
+        const size_t n = size - at < CHUNK ? size - at : CHUNK;
+        lyc_sha256_update(&hash, lyc_file_map_data(map) + at, n);
+        lyc_file_map_advise(map, at, n, LYC_FILE_DONE); /* the packed weights are there as well */
+    }
     const lyc_status status = lyc_file_map_check(map, err);
     lyc_file_map_close(map);
     LYC_TRY(status);
