@@ -66,6 +66,17 @@ LYC_API lyc_status lyc_picture_write(const char *path, const lyc_picture *pictur
 
 LYC_API void lyc_picture_clear(lyc_picture *picture);
 
+/* A sheet of pictures in rows and columns, with labels that may be NULL. pictures has rows * columns entries by rows; an
+ * empty one ({0}) leaves its place white. Pictures are RGB. */
+typedef struct lyc_picture_table {
+    const lyc_picture *pictures;
+    int rows;
+    int columns;
+    const char *const *row_labels;
+    const char *const *column_labels;
+} lyc_picture_table;
+LYC_API lyc_status lyc_picture_sheet(lyc_picture *out, const lyc_picture_table *table, lyc_error *err);
+
 /* --- the pipeline ----------------------------------------------------------------------------------------------- */
 
 typedef struct lyc_pipeline lyc_pipeline;
@@ -88,6 +99,8 @@ typedef struct lyc_pipeline_options {
     const char *model;              /* a diffusers folder, or a single file */
     const char *variant;            /* of a folder: "fp16"; NULL: plain files, else fp16 */
     const char *vae;                /* file or folder of another VAE; NULL: the model's */
+    const char *text_encoder;       /* the same of the text encoder, and of SDXL's second one */
+    const char *text_encoder_2;
     const char *config;             /* JSON file that overrides what was inferred from a single file; NULL: none */
     const char *const *controlnets; /* files or folders of ControlNets, which requests then name by index */
     size_t controlnet_count;
@@ -210,6 +223,9 @@ typedef struct lyc_generated {
     char *parameters; /* how it was made, as A1111 writes it: for lyc_picture_write */
 } lyc_generated;
 
+/* The parameters that a picture file carries; NULL in out when it carries none. out is {0}, the caller clears it. */
+LYC_API lyc_status lyc_picture_parameters(lyc_generated *out, const char *path, lyc_error *err);
+
 /* LYC_OK where lyc_pipeline_generate would begin to compute. Makes notices. */
 LYC_API lyc_status lyc_pipeline_check(const lyc_pipeline *pipeline, const lyc_generate_options *options,
                                       lyc_error *err);
@@ -221,6 +237,32 @@ LYC_API lyc_status lyc_pipeline_generate(lyc_generated *out, lyc_pipeline *pipel
                                          const lyc_generate_options *options, const lyc_task *task, lyc_error *err);
 
 LYC_API void lyc_generated_clear(lyc_generated *generated);
+
+/* The parameters that picture `image` of a request will carry, without making it: out->parameters and out->seed. What a
+ * file with the same text holds need not be made again. options->seed must not be negative. */
+LYC_API lyc_status lyc_pipeline_parameters(lyc_generated *out, lyc_pipeline *pipeline,
+                                           const lyc_generate_options *options, int image, lyc_error *err);
+
+/* --- files of prompts -------------------------------------------------------------------------------------------
+ *
+ *     # a comment
+ *     a red fox in the snow --n blurry, low quality --w 512 --h 768 --s 30 --l 7.5 --d 1,2,3 --ss euler_a --f fox
+ *
+ * One prompt a line, as in kohya's sd-scripts; an option holds for its line alone:
+ *     --n negative   --w width   --h height   --s steps   --l guidance scale   --d seeds (a picture each)
+ *     --t strength   --ss sampler   --f name of the file, without folder and ending */
+
+typedef struct lyc_request_list lyc_request_list;
+
+/* standard: what holds where a line says nothing (its texts are borrowed). LYC_E_FORMAT names the line. */
+LYC_API lyc_status lyc_request_list_open(lyc_request_list **out, const char *path,
+                                         const lyc_generate_options *standard, lyc_error *err);
+LYC_API void lyc_request_list_free(lyc_request_list *list);
+LYC_API size_t lyc_request_list_count(const lyc_request_list *list);
+
+/* Borrowed from the list; index < count. The name is that of --f, or NULL. */
+LYC_API const lyc_generate_options *lyc_request_list_options(const lyc_request_list *list, size_t index);
+LYC_API const char *lyc_request_list_name(const lyc_request_list *list, size_t index);
 
 /* --- samplers --------------------------------------------------------------------------------------------------- */
 

@@ -118,3 +118,15 @@ lyc_status lyc_generation_parameters(char **out, lyc_pipeline *p, const lyc_gene
     lyc_parameters_clear(&parameters);
     return status;
 }
+
+lyc_status lyc_pipeline_parameters(lyc_generated *out, lyc_pipeline *pipeline, const lyc_generate_options *options,
+                                   int image, lyc_error *err)
+{
+    lyc_generation g;
+    if (options->seed < 0) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "a seed by chance has no parameters yet");
+    }
+    LYC_TRY(lyc_generation_init(&g, pipeline, options, err));
+    out->seed = g.seed + image;
+    return lyc_generation_parameters(&out->parameters, pipeline, &g, image, err);
+}

@@ -40,6 +40,8 @@ static lyc_status open_checkpoint(lyc_pipeline *p, const lyc_pipeline_options *o
 {
     lyc_checkpoint_options files = {.variant = options->variant, .config = options->config};
     files.parts[LYC_COMPONENT_VAE] = options->vae;
+    files.parts[LYC_COMPONENT_TEXT_ENCODER] = options->text_encoder;
+    files.parts[LYC_COMPONENT_TEXT_ENCODER_2] = options->text_encoder_2;
     if (options->model == NULL) {
         return lyc_fail(err, LYC_E_ARGUMENT, "no model is named");
     }
