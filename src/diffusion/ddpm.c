@@ -2,7 +2,8 @@
  *
  *     x = sqrt(A) b / (1 - a) x0 + sqrt(k) (1 - A) / (1 - a) x + sqrt((1 - A) / (1 - a) b) e,   k = a / A, b = 1 - k
  *
- * arXiv 2006.11239, equations 6 and 7. A is a at the timestep t - T div n, 1 behind the first. No noise at timestep 0.
+ * arXiv 2006.11239, equations 6 and 7. A is a at the run's next timestep, and 1 behind its last. No noise at timestep
+ * 0.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,8 +16,9 @@ static const double smallest_variance = 1e-20; /* as in diffusers, which takes i
 static void advance(lyc_sampling *s)
 {
     const lyc_sampling_point now = lyc_sampling_call(s);
-    const int previous = (int)now.timestep - s->schedule->train_timesteps / s->timeline.requested;
-    const lyc_level to = previous < 0 ? (lyc_level){1, 0} : lyc_schedule_level(s->schedule, previous);
+    const bool last = s->step + 1 == s->timeline.steps;
+    const lyc_level to =
+        last ? (lyc_level){1, 0} : lyc_schedule_level(s->schedule, (int)s->timeline.timesteps[s->step + 1]);
     const double root_k = now.level.signal / to.signal;
     const double b = 1 - root_k * root_k;
     const double rest = now.level.noise * now.level.noise; /* 1 - a */

@@ -122,7 +122,7 @@ lyc_status lyc_schedule_init(lyc_schedule *s, const lyc_scheduler_config *config
         rescale(s);
     }
     for (size_t t = 0; t < n; t++) {
-        const double a = fmax((double)s->alphas[t], smallest_alpha);
+        const double a = s->alphas[t] > 0.0f ? (double)s->alphas[t] : smallest_alpha;
         s->sigmas[t] = (double)(float)sqrt((1 - a) / a);
         s->log_sigmas[t] = (double)(float)log(s->sigmas[t]);
     }

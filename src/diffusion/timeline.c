@@ -104,8 +104,8 @@ static void set_spaced(lyc_timeline *t, const lyc_schedule *s, const lyc_timelin
         }
         t->sigmas[i] = lyc_schedule_sigma(s, t->timesteps[i]);
     }
-    if (r->log_linear) { /* n + 1 points, of which the last is replaced by what the run ends at */
-        for (int i = 0; i < n; i++) {
+    if (r->log_linear) { /* the last of n + 1 points is what the run ends at */
+        for (int i = 0; i <= n; i++) {
             const double w = (double)i / n;
             t->sigmas[i] = exp((1 - w) * s->log_sigmas[last] + w * s->log_sigmas[0]);
         }
@@ -192,7 +192,7 @@ lyc_status lyc_timeline_init(lyc_timeline *t, const lyc_schedule *s, const lyc_t
     if (r->curve != LYC_CURVE_NONE) {
         set_curve(t, s, r);
     }
-    t->sigmas[r->steps] = r->sigma_min_final ? s->sigmas[0] : 0;
+    t->sigmas[r->steps] = r->sigma_min_final || r->log_linear ? s->sigmas[0] : 0;
     t->initial_factor = initial_factor(t, r);
     return LYC_OK;
 }

@@ -43,8 +43,8 @@ typedef struct lyc_timeline_request {
     lyc_sigma_curve curve;
     bool round_karras;    /* timesteps of Karras sigmas are made whole (always with LYC_TIMELINE_INTERVALS) */
     bool sigma_min_final; /* the run ends at the smallest sigma of the table instead of 0 */
-    bool log_linear;      /* sigmas are equally spaced in their logarithm over the whole table */
-    int lcm_steps;        /* of LYC_TIMELINE_LCM: the steps of distillation (50) */
+    bool log_linear; /* n + 1 sigmas, equally spaced in their logarithm over the whole table; timesteps as spaced */
+    int lcm_steps;   /* of LYC_TIMELINE_LCM: the steps of distillation (50) */
     lyc_schedule_style style;
 } lyc_timeline_request;
 

@@ -51,6 +51,9 @@ lyc_status lyc_scheduler_sigmas(lyc_numbers *out, const lyc_sampling *s, lyc_err
             out->values[out->count++] = s->timeline.sigmas[i];
         }
     }
+    if (s->request.log_linear) { /* the reference appends a 0 that its runs do not come to */
+        out->values[out->count++] = 0;
+    }
     return LYC_OK;
 }
 
