@@ -166,6 +166,18 @@ static size_t most_common(const lyc_network *network, size_t member)
     return best;
 }
 
+/* An algorithm's own option, under the name that PEFT has for it. */
+static void add_option(json_t *config, const char *name, const lyc_adapter *a, const char *option_name)
+{
+    const lyc_option *option = lyc_adapter_option_find(a->algorithm, option_name);
+    const void *value = option != NULL ? (const char *)a->config + option->offset : NULL;
+    if (value != NULL && option->kind == LYC_OPTION_INT) {
+        json_object_set_new(config, name, json_integer(*(const int64_t *)value));
+    } else if (value != NULL && option->kind == LYC_OPTION_BOOL) {
+        json_object_set_new(config, name, json_boolean(*(const bool *)value));
+    }
+}
+
 static json_t *make_config(const lyc_network *network, size_t member)
 {
     const lyc_network_entry *common = lyc_network_entry_at(network, member, most_common(network, member));
@@ -193,6 +205,10 @@ static json_t *make_config(const lyc_network *network, size_t member)
         json_object_set_new(config, "use_dora",
                             json_boolean(((const lyc_adapter_config *)common->adapter->config)->weight_decompose));
         json_object_set_new(config, "bias", json_string("none"));
+    }
+    if (!lora && !loha) {
+        add_option(config, "decompose_factor", common->adapter, "factor");
+        add_option(config, "decompose_both", common->adapter, "decompose_both");
     }
     json_object_set_new(config, "inference_mode", json_true());
     return config;
