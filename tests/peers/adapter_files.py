@@ -37,16 +37,19 @@ def weights_of(unet, names):
     return {name: modules[name].weight.detach() for name in names}
 
 
+# LyCORIS 4.1.3 refuses any U-Net of SD 1.5: these classes of other families also match its time embedding.
+OTHER_FAMILIES = {"FinalLayer", "Block", "PatchEmbed", "TimestepEmbedding"}
+
+
 def by_lycoris_kohya(unet, path):
-    from lycoris.kohya import create_network_from_weights
+    from lycoris.kohya import LycorisNetworkKohya, create_network_from_weights
+
+    targets = LycorisNetworkKohya.UNET_TARGET_REPLACE_MODULE
+    LycorisNetworkKohya.UNET_TARGET_REPLACE_MODULE = [name for name in targets if name not in OTHER_FAMILIES]
 
     network, _ = create_network_from_weights(1.0, path, None, [], unet)
-    network.apply_to([], unet, False, True)
     for lora in network.unet_loras:
-        lora.load_state_dict_from_file = None
-    state = load_file(path)
-    network.load_state_dict(state, strict=False)
-    network.merge_to(1.0)
+        lora.merge_to(1.0)
     return unet
 
 
