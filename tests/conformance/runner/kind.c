@@ -34,6 +34,15 @@ static bool is_in_place(const lyc_kind *kind, const lyc_case *c)
            (kind->prefix == NULL || strncmp(c->name, kind->prefix, strlen(kind->prefix)) == 0);
 }
 
+/* In a folder of another name: by its own rule, or by the beginning of the case's name. */
+static bool recognises(const lyc_kind *kind, lyc_case *c)
+{
+    if (kind->recognise != NULL) {
+        return kind->recognise(c);
+    }
+    return kind->prefix != NULL && strncmp(c->name, kind->prefix, strlen(kind->prefix)) == 0;
+}
+
 const lyc_kind *lyc_kind_of(lyc_case *c)
 {
     const char *named = lyc_case_text(c, "kind");
@@ -46,7 +55,7 @@ const lyc_kind *lyc_kind_of(lyc_case *c)
         }
     }
     for (const lyc_kind *const *kind = lyc_kinds; *kind != NULL; kind++) {
-        if ((*kind)->recognise(c)) {
+        if (recognises(*kind, c)) {
             return *kind;
         }
     }

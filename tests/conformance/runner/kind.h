@@ -21,7 +21,8 @@ typedef struct lyc_kind {
     const char *folder;
     const char *prefix;
 
-    /* Whether a case of a folder with another name is of this kind, by its members and the names of its tensors. */
+    /* Whether a case of a folder with another name is of this kind, by its members and the names of its tensors;
+     * NULL: when its name starts with prefix. */
     bool (*recognise)(lyc_case *c);
 
     /* Computes what the case asks for and compares it: differences go to *result. An error is for what keeps the case

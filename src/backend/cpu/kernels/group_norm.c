@@ -385,7 +385,8 @@ static void combine_gradients(void *context, int64_t first, int64_t last, int th
             }
         }
         for (int64_t c = begin; c < begin + g->width; c++) {
-            const float rstd = array_of(g, s, C_RSTD)[c];
+            /* A single element is its own mean: no gradient, where rounding would leave rstd = 1/sqrt(eps) of one. */
+            const float rstd = count > 1 ? array_of(g, s, C_RSTD)[c] : 0.0f;
             array_of(g, s, C_SCALE)[c] = rstd * array_of(g, s, C_WEIGHT)[c];
             array_of(g, s, C_OFFSET)[c] = (float)((double)rstd * sum / count);
             array_of(g, s, C_SLOPE)[c] = (float)((double)rstd * sum_u / count);
