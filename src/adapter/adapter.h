@@ -169,6 +169,10 @@ struct lyc_adapter_algorithm {
      * without bias. x is [..,in] (linear) or [n,h,w,in] (convolution). NULL: only the merged form is known. */
     lyc_value *(*apply)(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x, lyc_value *y);
 
+    /* ΔW, exactly and with the multiplier, as up [out,r] times down [r,in*kernel], scales in up: what converting,
+     * adding and shrinking adapters in files stand on. NULL: it has no such form. */
+    void (*product)(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site);
+
     /* For DoRA: what ΔW (multiplier 1) adds to the squared norms of the rows [out,1], or of the columns [1,in*kernel],
      * of weight [out,in*kernel]. NULL: taken from W + ΔW. */
     lyc_value *(*squared_norms)(lyc_graph *g, const lyc_adapter_site *site, lyc_value *weight, bool rows);

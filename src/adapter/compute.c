@@ -113,6 +113,80 @@ lyc_status lyc_adapter_compute(lyc_adapter_change *out, const lyc_adapter *a, co
     return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
 }
 
+/* --- as a product --------------------------------------------------------------------------------------------------
+ */
+
+typedef struct product_graph {
+    change_graph c;
+    lyc_value *up, *down;
+} product_graph;
+
+static lyc_status open_product(product_graph *p, const lyc_adapter *a, lyc_error *err)
+{
+    *p = (product_graph){0};
+    LYC_TRY(lyc_graph_new(&p->c.g, err));
+    start_graph(&p->c, a, NULL);
+    p->c.site.layer = &p->c.layer;
+    a->algorithm->product(&p->up, &p->down, p->c.g, &p->c.site);
+    return lyc_graph_status(p->c.g, err);
+}
+
+static bool is_product(const lyc_adapter *a)
+{
+    return a->algorithm->product != NULL && !lyc_adapter_depends_on_weight(a);
+}
+
+lyc_status lyc_adapter_product_rank(int64_t *rank, const lyc_adapter *a, lyc_error *err)
+{
+    *rank = 0;
+    if (!is_product(a)) {
+        return LYC_OK;
+    }
+    product_graph p;
+    const lyc_status status = open_product(&p, a, err);
+    if (status == LYC_OK) {
+        *rank = p.up->shape.dims[1];
+    }
+    lyc_graph_free(p.c.g);
+    return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
+}
+
+static lyc_status run_product(float *up, float *down, product_graph *p, const lyc_adapter *a, float multiplier,
+                              lyc_error *err)
+{
+    lyc_plan *plan = NULL;
+    const lyc_plan_options options = {.precision = LYC_PRECISION_F32, .backend = lyc_backend_cpu()};
+    lyc_value *v[] = {lyc_graph_output(p->c.g, p->up), lyc_graph_output(p->c.g, p->down)};
+    LYC_TRY(lyc_plan_compile(&plan, p->c.g, &options, err));
+    lyc_status status = lyc_adapter_site_bind(&p->c.site, plan, a, err);
+    status = status != LYC_OK ? status : lyc_plan_bind(plan, p->c.multiplier, &multiplier, sizeof multiplier, err);
+    status = status != LYC_OK ? status : lyc_plan_run(plan, err);
+    if (status == LYC_OK) {
+        memcpy(up, lyc_plan_data(plan, v[0]), lyc_plan_bytes(plan, v[0]));
+        memcpy(down, lyc_plan_data(plan, v[1]), lyc_plan_bytes(plan, v[1]));
+    }
+    lyc_plan_free(plan);
+    return status;
+}
+
+lyc_status lyc_adapter_product(float *up, float *down, const lyc_adapter *a, double multiplier, lyc_error *err)
+{
+    if (!is_product(a) || a->incomplete) {
+        return lyc_fail(err, LYC_E_UNSUPPORTED, "%s: the change of this %s adapter %s", a->name, a->algorithm->name,
+                        is_product(a) ? "is not known without its start values" : "is no product of two matrices");
+    }
+    product_graph p;
+    lyc_status status = open_product(&p, a, err);
+    if (status == LYC_OK) {
+        status = run_product(up, down, &p, a, (float)multiplier, err);
+    }
+    lyc_graph_free(p.c.g);
+    return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
+}
+
+/* --- max norm ------------------------------------------------------------------------------------------------------
+ */
+
 /* ||ΔW||, of multiplier 1 and without DoRA; the sum in f64. */
 static lyc_status change_norm(double *norm, const lyc_adapter *a, lyc_error *err)
 {

@@ -21,6 +21,13 @@ typedef struct lyc_adapter_change {
 lyc_status lyc_adapter_compute(lyc_adapter_change *out, const lyc_adapter *a, const lyc_tensor_view *weight,
                                double multiplier, lyc_error *err);
 
+/* Rank of the exact form of the change as a product of two matrices; 0 where there is none: the change depends on the
+ * base weight (DoRA too), or is no product. It can be larger than the layer's own. */
+lyc_status lyc_adapter_product_rank(int64_t *rank, const lyc_adapter *a, lyc_error *err);
+
+/* That form: the change is up [out,rank] times down [rank,in*kernel], alpha and multiplier in up. */
+lyc_status lyc_adapter_product(float *up, float *down, const lyc_adapter *a, double multiplier, lyc_error *err);
+
 /* Whether the change depends on the base weight. */
 bool lyc_adapter_depends_on_weight(const lyc_adapter *a);
 

@@ -102,6 +102,12 @@ static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x
     return lyc_site_add_product(g, site, h, up_matrix(g, site), y, site->adapter->scale);
 }
 
+static void product(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site)
+{
+    *up = lyc_lowrank_scaled(g, up_matrix(g, site), site->adapter->scale);
+    *down = down_matrix(g, site);
+}
+
 static double ranks(const lyc_adapter *a, double timestep, double draw)
 {
     const dylora_config *config = a->config;
@@ -125,6 +131,7 @@ const lyc_adapter_algorithm lyc_adapter_dylora = {
     .params = params,
     .delta = delta,
     .apply = apply,
+    .product = product,
     .wants_frozen = true,
     .ranks = ranks,
     .proportional = {UP},

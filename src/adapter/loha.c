@@ -138,6 +138,12 @@ static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x
                                        : lyc_matmul(g, h, p, NULL, y, &scaled);
 }
 
+static void product(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site)
+{
+    *up = lyc_lowrank_scaled(g, lyc_transpose(g, outer_products(g, site), 2, (int[]){1, 0}), site->adapter->scale);
+    *down = inner_products(g, site);
+}
+
 static lyc_value *squared_norms(lyc_graph *g, const lyc_adapter_site *site, lyc_value *weight, bool rows)
 {
     lyc_value *p = lyc_transpose(g, outer_products(g, site), 2, (int[]){1, 0});
@@ -159,6 +165,7 @@ const lyc_adapter_algorithm lyc_adapter_loha = {
     .params = params,
     .delta = delta,
     .apply = apply,
+    .product = product,
     .squared_norms = squared_norms,
     .proportional = {"hada_w1_a"},
     .max_norm = true,

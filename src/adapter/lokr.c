@@ -280,6 +280,53 @@ static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
     return lyc_site_drop_rows(g, site, product);
 }
 
+/* A matrix [rows,columns] as left [rows,r] times right [r,columns] with r the smaller extent: one of them is the matrix
+ * itself. */
+static void split(lyc_value **left, lyc_value **right, lyc_graph *g, lyc_value *matrix, int64_t rows, int64_t columns)
+{
+    *left = rows <= columns ? lyc_site_identity(g, rows) : matrix;
+    *right = rows <= columns ? matrix : lyc_site_identity(g, columns);
+}
+
+/* Kronecker product of a [rows,columns] and b, by one multiplication. */
+static lyc_value *kronecker(lyc_graph *g, lyc_value *a, lyc_value *b, int64_t rows, int64_t columns)
+{
+    if (lyc_value_failed(a) || lyc_value_failed(b)) {
+        return a;
+    }
+    const int64_t *p = a->shape.dims, *q = b->shape.dims;
+    lyc_value *first = lyc_reshape(g, a, LYC_SHAPE(p[0], 1, p[1], 1));
+    lyc_value *second = lyc_reshape(g, b, LYC_SHAPE(q[0], 1, q[1]));
+    return lyc_reshape(g, lyc_mul(g, first, second), LYC_SHAPE(rows, columns));
+}
+
+/* (P1 Q1) (x) (P2 Q2) = (P1 (x) P2) (Q1 (x) Q2) */
+static void product(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site)
+{
+    const lyc_adapter *a = site->adapter;
+    const lokr_config *config = a->config;
+    const float scale = (float)a->scale;
+    const int64_t r = config->common.rank;
+    const int64_t first_rank = config->w1_full ? (config->uo < config->ui ? config->uo : config->ui) : r;
+    const int64_t columns = config->vi * a->kernel;
+    const int64_t second_rank = config->w2_full ? (config->vo < columns ? config->vo : columns) : r;
+    lyc_value *p1, *q1, *p2, *q2;
+    if (config->w1_full) {
+        split(&p1, &q1, g, first_matrix(g, site), config->uo, config->ui);
+    } else {
+        p1 = lyc_affine(g, lyc_site_strengthen(g, site, lyc_site_param(site, "lokr_w1_a")), scale, 0.0f);
+        q1 = lyc_site_param(site, "lokr_w1_b");
+    }
+    if (config->w2_full) {
+        split(&p2, &q2, g, second_matrix(g, site), config->vo, columns);
+    } else {
+        p2 = second_left(g, site);
+        q2 = second_right(g, site);
+    }
+    *up = lyc_site_drop_rows(g, site, kronecker(g, p1, p2, a->out, first_rank * second_rank));
+    *down = kronecker(g, q1, q2, first_rank * second_rank, a->in * a->kernel);
+}
+
 /* Whether D is better applied by its factors: they take fewer operations than D itself. */
 static bool by_factors(const lokr_config *config, int64_t kernel)
 {
@@ -389,6 +436,7 @@ const lyc_adapter_algorithm lyc_adapter_lokr = {
     .params = params,
     .delta = delta,
     .apply = apply,
+    .product = product,
     .shrink = shrink,
     .proportional = {"lokr_w1", "lokr_w1_a"},
     .max_norm = true,

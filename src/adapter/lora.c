@@ -176,6 +176,12 @@ static lyc_value *apply(lyc_graph *g, const lyc_adapter_site *site, lyc_value *x
     return lyc_site_add_product(g, site, hidden(g, site, x), up_matrix(g, site), y, site->adapter->scale);
 }
 
+static void product(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site)
+{
+    *up = lyc_lowrank_scaled(g, up_matrix(g, site), site->adapter->scale);
+    *down = down_matrix(g, site);
+}
+
 static lyc_value *squared_norms(lyc_graph *g, const lyc_adapter_site *site, lyc_value *weight, bool rows)
 {
     return lyc_lowrank_squared_norms(g, up_matrix(g, site), down_matrix(g, site), weight, rows, site->adapter->scale);
@@ -230,6 +236,7 @@ const lyc_adapter_algorithm lyc_adapter_lora = {
     .start = start,
     .delta = delta,
     .apply = apply,
+    .product = product,
     .squared_norms = squared_norms,
     .proportional = {UP, START_UP},
     .write = write,

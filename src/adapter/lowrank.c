@@ -34,6 +34,11 @@ lyc_value *lyc_lowrank_mask(lyc_graph *g, lyc_value *ranks, int64_t rank, double
     return lyc_affine(g, lyc_clamp_min(g, lyc_affine(g, left, -1.0f, 1.0f), 0.0f), -1.0f, 1.0f);
 }
 
+lyc_value *lyc_lowrank_scaled(lyc_graph *g, lyc_value *v, double s)
+{
+    return s == 1.0 ? v : lyc_affine(g, v, (float)s, 0.0f);
+}
+
 lyc_value *lyc_lowrank_squared_norms(lyc_graph *g, lyc_value *up, lyc_value *down, lyc_value *weight, bool rows,
                                      double s)
 {

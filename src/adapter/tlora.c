@@ -206,6 +206,20 @@ static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
                       &(lyc_matmul_attr){.alpha = s});
 }
 
+/* Both parts side by side. */
+static void product(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site)
+{
+    const lyc_adapter *a = site->adapter;
+    lyc_value *ups[2];
+    lyc_value *downs[2];
+    for (int k = 0; k < 2; k++) {
+        ups[k] = lyc_lowrank_scaled(g, scaled_p(g, site, k), k == 0 ? a->scale : -a->scale);
+        downs[k] = lyc_site_matrix(g, site, Q[k], rank_of(a), a->in * a->kernel);
+    }
+    *up = lyc_concat(g, 2, ups, 1);
+    *down = lyc_concat(g, 2, downs, 0);
+}
+
 /* A factor for each sample of h [samples,..,r]. */
 static lyc_value *by_sample(lyc_graph *g, lyc_value *lambda, const lyc_value *h)
 {
@@ -283,6 +297,7 @@ const lyc_adapter_algorithm lyc_adapter_tlora = {
     .restore = restore,
     .delta = delta,
     .apply = apply,
+    .product = product,
     .penalty = penalty,
     .ranks = ranks,
     .ranks_by_timestep = true,

@@ -326,6 +326,48 @@ static void files_keep_the_change(const adapter_case *c)
     lyc_adapter_free(again);
 }
 
+/* --- the change as a product ---------------------------------------------------------------------------------------
+ */
+
+/* up times down is the change, for algorithms of low rank; the others say that there is none. */
+static void product_is_the_change(const adapter_case *c)
+{
+    lyc_error err;
+    int64_t rank = -1;
+    lyc_adapter *a = case_adapter(c, true, 0);
+    case_check(c, lyc_adapter_product_rank(&rank, a, &err), &err);
+    const char *name = c->algorithm->name;
+    const bool low_rank = strcmp(name, "lora") == 0 || strcmp(name, "loha") == 0 || strcmp(name, "lokr") == 0 ||
+                          strcmp(name, "dylora") == 0 || strcmp(name, "tlora") == 0;
+    if (!low_rank || case_setting(c, "weight_decompose") != NULL) {
+        assert_int_equal(rank, 0);
+        assert_int_equal(lyc_adapter_product(NULL, NULL, a, 1.0, &err), LYC_E_UNSUPPORTED);
+        lyc_adapter_free(a);
+        return;
+    }
+    const int64_t columns = a->in * a->kernel;
+    float *up = lyc_alloc_zero((size_t)(a->out * rank), sizeof *up);
+    float *down = lyc_alloc_zero((size_t)(rank * columns), sizeof *down);
+    double *got = lyc_alloc_zero((size_t)(a->out * columns), sizeof *got);
+    case_check(c, lyc_adapter_product(up, down, a, 0.7, &err), &err);
+    for (int64_t o = 0; o < a->out; o++) {
+        for (int64_t k = 0; k < rank; k++) {
+            for (int64_t j = 0; j < columns; j++) {
+                got[o * columns + j] += (double)up[o * rank + k] * (double)down[k * columns + j];
+            }
+        }
+    }
+    float *change = case_change(c, a, 0.7, false);
+    double *want = case_doubles(change, a->out * columns);
+    case_same(c, "product", got, want, a->out * columns, 2e-6);
+    lyc_free(up);
+    lyc_free(down);
+    lyc_free(got);
+    lyc_free(change);
+    lyc_free(want);
+    lyc_adapter_free(a);
+}
+
 /* --- what a fresh adapter and a strength of zero do: nothing -------------------------------------------------------
  */
 
@@ -491,6 +533,7 @@ PROPERTY(gradients_are_slopes)
 PROPERTY(frozen_is_the_same)
 PROPERTY(runs_in_bf16)
 PROPERTY(files_keep_the_change)
+PROPERTY(product_is_the_change)
 PROPERTY(fresh_changes_nothing)
 PROPERTY(strength_zero_is_the_base)
 PROPERTY(adapters_add_up)
@@ -520,12 +563,19 @@ static void test_all_algorithms_are_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structured_is_merged),       cmocka_unit_test(test_gradients_are_slopes),
-        cmocka_unit_test(test_frozen_is_the_same),         cmocka_unit_test(test_runs_in_bf16),
-        cmocka_unit_test(test_files_keep_the_change),      cmocka_unit_test(test_fresh_changes_nothing),
-        cmocka_unit_test(test_strength_zero_is_the_base),  cmocka_unit_test(test_adapters_add_up),
-        cmocka_unit_test(test_counts_are_as_said),         cmocka_unit_test(test_max_norm_bounds_the_change),
-        cmocka_unit_test(test_the_cheaper_form_is_chosen), cmocka_unit_test(test_all_algorithms_are_here),
+        cmocka_unit_test(test_structured_is_merged),
+        cmocka_unit_test(test_gradients_are_slopes),
+        cmocka_unit_test(test_frozen_is_the_same),
+        cmocka_unit_test(test_runs_in_bf16),
+        cmocka_unit_test(test_files_keep_the_change),
+        cmocka_unit_test(test_product_is_the_change),
+        cmocka_unit_test(test_fresh_changes_nothing),
+        cmocka_unit_test(test_strength_zero_is_the_base),
+        cmocka_unit_test(test_adapters_add_up),
+        cmocka_unit_test(test_counts_are_as_said),
+        cmocka_unit_test(test_max_norm_bounds_the_change),
+        cmocka_unit_test(test_the_cheaper_form_is_chosen),
+        cmocka_unit_test(test_all_algorithms_are_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
