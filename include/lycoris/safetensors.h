@@ -163,6 +163,10 @@ LYC_API lyc_status lyc_safetensors_writer_copy(lyc_safetensors_writer *writer, c
                                                const lyc_safetensors *file, const lyc_tensor_view *tensor,
                                                lyc_error *err);
 
+/* Exchanges a metadata text of the plan for one of the same length, which may depend on the data: a hash. */
+LYC_API lyc_status lyc_safetensors_writer_metadata(lyc_safetensors_writer *writer, const char *key, const char *value,
+                                                   lyc_error *err);
+
 /* Puts the file in its place, synchronised. LYC_E_ARGUMENT names a tensor that was not written. When this fails the old
  * file is as it was. */
 LYC_API lyc_status lyc_safetensors_writer_commit(lyc_safetensors_writer *writer, lyc_error *err);

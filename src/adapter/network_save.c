@@ -1,7 +1,7 @@
 /* network_save.c - an adapter file from the adapters of a network
  *
- * Two passes over the tensors in the order of the file: the first one hashes them, since hashes belong into the header,
- * which stands before them; the second one writes. Both convert to the type of the file, one tensor at a time.
+ * One pass over the tensors in the order of the file, each converted to the type of the file; the hashes, which stand
+ * in front of them, are filled in at the end (tensor/hashed_write.h).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "tensor/dtype.h"
+#include "tensor/hashed_write.h"
 #include "tensor/shape.h"
 
 static lyc_status no_memory(lyc_error *err)
@@ -129,74 +130,57 @@ static lyc_status check_overflow(const lyc_saved_tensor *t, const void *data, ly
     return LYC_OK;
 }
 
-static lyc_status make_plan(lyc_safetensors_plan **out, const lyc_save *s, bool hashed, const lyc_save_hashes *hashes,
-                            lyc_error *err)
+static lyc_status make_plan(lyc_safetensors_plan *plan, const lyc_save *s, lyc_error *err)
 {
     const lyc_network_save_options *o = s->options;
-    LYC_TRY(lyc_safetensors_plan_new(out, err));
     for (size_t i = 0; i < s->count; i++) {
         LYC_TRY(
-            lyc_safetensors_plan_add(*out, s->tensors[i].name, s->tensors[i].dtype, &s->tensors[i].view.shape, err));
+            lyc_safetensors_plan_add(plan, s->tensors[i].name, s->tensors[i].dtype, &s->tensors[i].view.shape, err));
     }
     for (size_t i = 0; i < o->metadata_count; i++) {
-        const lyc_metadata_entry *entry = &o->metadata[i];
-        if (!hashed || strncmp(entry->key, "ss_", 3) == 0) {
-            LYC_TRY(lyc_safetensors_plan_metadata_n(*out, entry, err));
-        }
+        LYC_TRY(lyc_safetensors_plan_metadata_n(plan, &o->metadata[i], err));
     }
-    if (!hashed && o->scheme != LYC_KEY_PEFT) {
-        LYC_TRY(lyc_safetensors_plan_metadata(*out, "sshs_model_hash", hashes->model, err));
-        LYC_TRY(lyc_safetensors_plan_metadata(*out, "sshs_legacy_hash", hashes->legacy, err));
-    }
-    if (o->scheme == LYC_KEY_PEFT) {
-        LYC_TRY(lyc_safetensors_plan_metadata(*out, "format", "pt", err));
-    }
-    return LYC_OK;
+    return o->scheme == LYC_KEY_PEFT ? lyc_safetensors_plan_metadata(plan, "format", "pt", err) : LYC_OK;
 }
 
-static lyc_status hash_tensors(lyc_save_hashes *out, lyc_save *s, lyc_error *err)
+static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
 {
-    lyc_safetensors_plan *plan = NULL;
-    const void *header = NULL;
-    size_t size = 0;
-    lyc_save_hasher hasher;
-    lyc_status status = make_plan(&plan, s, true, NULL, err);
-    status = status != LYC_OK ? status : lyc_safetensors_plan_header(&header, &size, plan, err);
-    if (status == LYC_OK) {
-        lyc_save_hasher_init(&hasher, header, size);
-    }
-    for (size_t i = 0; i < s->count && status == LYC_OK; i++) {
-        const void *data;
-        const lyc_saved_tensor *t = tensor_named(s, lyc_safetensors_plan_tensor(plan, i).name);
-        status = tensor_bytes(&data, &size, s, t, err);
-        status = status != LYC_OK ? status : check_overflow(t, data, err);
-        if (status == LYC_OK) {
-            lyc_save_hasher_data(&hasher, data, size);
-        }
-    }
-    if (status == LYC_OK) {
-        lyc_save_hasher_finish(out, &hasher);
-    }
-    lyc_safetensors_plan_free(plan);
-    return status;
+    size_t size;
+    lyc_save *s = context;
+    const lyc_saved_tensor *t = tensor_named(s, tensor->name);
+    LYC_TRY(tensor_bytes(data, &size, s, t, err));
+    return check_overflow(t, *data, err);
 }
 
-static lyc_status write_tensors(const char *path, lyc_save *s, const lyc_save_hashes *hashes, lyc_error *err)
+/* PEFT knows no hashes of sd-scripts. */
+static lyc_status write_plain(const char *path, lyc_save *s, lyc_safetensors_plan *plan,
+                              const lyc_safetensors_writer_options *options, lyc_error *err)
 {
-    lyc_safetensors_plan *plan = NULL;
     lyc_safetensors_writer *writer = NULL;
-    const lyc_safetensors_writer_options options = {.force = s->options->force};
-    lyc_status status = make_plan(&plan, s, false, hashes, err);
-    status = status != LYC_OK ? status : lyc_safetensors_writer_open(&writer, plan, path, &options, err);
+    lyc_status status = lyc_safetensors_writer_open(&writer, plan, path, options, err);
     for (size_t i = 0; i < s->count && status == LYC_OK; i++) {
         const void *data;
-        size_t size;
-        const lyc_saved_tensor *t = tensor_named(s, lyc_safetensors_plan_tensor(plan, i).name);
-        status = tensor_bytes(&data, &size, s, t, err);
-        status = status != LYC_OK ? status : lyc_safetensors_writer_put(writer, t->name, data, size, err);
+        const lyc_tensor_view tensor = lyc_safetensors_plan_tensor(plan, i);
+        status = produce(s, &data, &tensor, err);
+        status =
+            status != LYC_OK ? status : lyc_safetensors_writer_put(writer, tensor.name, data, tensor.size_bytes, err);
     }
     status = status != LYC_OK ? status : lyc_safetensors_writer_commit(writer, err);
     lyc_safetensors_writer_close(writer);
+    return status;
+}
+
+static lyc_status write_tensors(const char *path, lyc_save *s, lyc_error *err)
+{
+    lyc_safetensors_plan *plan = NULL;
+    const lyc_safetensors_writer_options options = {.force = s->options->force};
+    lyc_status status = lyc_safetensors_plan_new(&plan, err);
+    status = status != LYC_OK ? status : make_plan(plan, s, err);
+    if (status == LYC_OK) {
+        status = s->options->scheme == LYC_KEY_PEFT
+                     ? write_plain(path, s, plan, &options, err)
+                     : lyc_hashed_write(path, plan, &options, produce, s, "writing", NULL, err);
+    }
     lyc_safetensors_plan_free(plan);
     return status;
 }
@@ -238,10 +222,8 @@ static lyc_status save(const char *path, lyc_save *s, const lyc_network *network
     for (size_t i = 0; i < n; i++) {
         LYC_TRY(add_entry(s, i, lyc_network_entry_at(network, member, i), err));
     }
-    lyc_save_hashes hashes;
-    LYC_TRY(hash_tensors(&hashes, s, err));
     return s->options->scheme == LYC_KEY_PEFT ? lyc_save_peft(path, s, network, member, write_tensors, err)
-                                              : write_tensors(path, s, &hashes, err);
+                                              : write_tensors(path, s, err);
 }
 
 lyc_status lyc_network_save(const char *path, const lyc_network *network, size_t member,

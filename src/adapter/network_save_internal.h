@@ -6,7 +6,6 @@
 #define LYC_ADAPTER_NETWORK_SAVE_INTERNAL_H
 
 #include "adapter/network_save.h"
-#include "tensor/sha256.h"
 
 typedef struct lyc_saved_tensor {
     const char *name; /* in the file */
@@ -26,27 +25,12 @@ typedef struct lyc_save {
     lyc_arena arena;
 } lyc_save;
 
-/* sshs_model_hash and sshs_legacy_hash, as sd-scripts defines them (src/tool/hash.c says how). */
-typedef struct lyc_save_hashes {
-    char model[LYC_SHA256_HEX];
-    char legacy[9];
-} lyc_save_hashes;
-
-typedef struct lyc_save_hasher {
-    lyc_sha256 data, legacy;
-    uint64_t position;
-} lyc_save_hasher;
-
-void lyc_save_hasher_init(lyc_save_hasher *h, const void *header, size_t size);
-void lyc_save_hasher_data(lyc_save_hasher *h, const void *data, size_t size);
-void lyc_save_hasher_finish(lyc_save_hashes *out, lyc_save_hasher *h);
-
 /* Brings an adapter's tensors into the form that the scheme has: scales multiplied in, alpha left out, magnitudes of
  * DoRA as vectors. */
 lyc_status lyc_save_adjust(lyc_save *s, lyc_adapter_file *written, const lyc_network_entry *entry, lyc_error *err);
 
 /* Writes adapter_config.json and, by `write`, adapter_model.safetensors into the folder `path`, which exists. */
-typedef lyc_status lyc_save_writer(const char *path, lyc_save *s, const lyc_save_hashes *hashes, lyc_error *err);
+typedef lyc_status lyc_save_writer(const char *path, lyc_save *s, lyc_error *err);
 lyc_status lyc_save_peft(const char *path, lyc_save *s, const lyc_network *network, size_t member,
                          lyc_save_writer *write, lyc_error *err);
 

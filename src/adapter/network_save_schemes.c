@@ -1,4 +1,4 @@
-/* network_save_schemes.c - hashes, and the forms of diffusers and PEFT
+/* network_save_schemes.c - the forms of diffusers and PEFT
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,46 +10,6 @@
 #include "base/file_writer.h"
 #include "base/path.h"
 #include "tensor/shape.h"
-
-/* --- hashes --------------------------------------------------------------------------------------------------------
- */
-
-enum { LEGACY_OFFSET = 1 << 20, LEGACY_END = LEGACY_OFFSET + (64 << 10) };
-
-/* Moves on over bytes of the file; hashes those in the range of the legacy hash. */
-static void pass(lyc_save_hasher *h, const void *data, size_t size)
-{
-    const uint64_t first = h->position > LEGACY_OFFSET ? h->position : LEGACY_OFFSET;
-    const uint64_t end = h->position + size;
-    const uint64_t last = end < LEGACY_END ? end : LEGACY_END;
-    if (first < last) {
-        lyc_sha256_update(&h->legacy, (const char *)data + (first - h->position), (size_t)(last - first));
-    }
-    h->position = end;
-}
-
-void lyc_save_hasher_init(lyc_save_hasher *h, const void *header, size_t size)
-{
-    lyc_sha256_init(&h->data);
-    lyc_sha256_init(&h->legacy);
-    h->position = 0;
-    pass(h, header, size);
-}
-
-void lyc_save_hasher_data(lyc_save_hasher *h, const void *data, size_t size)
-{
-    lyc_sha256_update(&h->data, data, size);
-    pass(h, data, size);
-}
-
-void lyc_save_hasher_finish(lyc_save_hashes *out, lyc_save_hasher *h)
-{
-    char hex[LYC_SHA256_HEX];
-    lyc_sha256_finish(out->model, &h->data);
-    lyc_sha256_finish(hex, &h->legacy);
-    memcpy(out->legacy, hex, sizeof out->legacy - 1);
-    out->legacy[sizeof out->legacy - 1] = '\0';
-}
 
 /* --- forms ---------------------------------------------------------------------------------------------------------
  */
@@ -245,6 +205,6 @@ lyc_status lyc_save_peft(const char *path, lyc_save *s, const lyc_network *netwo
     if (config == NULL || model == NULL) {
         return no_memory(err);
     }
-    LYC_TRY(write(model, s, NULL, err));
+    LYC_TRY(write(model, s, err));
     return write_config(config, s, network, member, err);
 }

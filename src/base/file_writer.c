@@ -248,6 +248,13 @@ lyc_status lyc_file_writer_append(lyc_file_writer *w, const void *data, size_t s
     return LYC_OK;
 }
 
+lyc_status lyc_file_writer_rewrite(lyc_file_writer *w, uint64_t offset, const void *data, size_t size, lyc_error *err)
+{
+    LYC_TRY(flush(w, err));
+    assert(offset <= w->position && size <= w->position - offset);
+    return lyc_file_writer_write_at(w, offset, data, size, err);
+}
+
 /* Copies inside the system as long as that works; *done bytes. Anything that copy_file_range does not do on these files
  * is left to the caller, who meets a real error again. */
 static void copy_inside(uint64_t *done, lyc_file_writer *w, const lyc_file_map *map, size_t offset, size_t size)

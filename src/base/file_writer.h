@@ -50,6 +50,10 @@ lyc_status lyc_file_writer_append_map(lyc_file_writer *writer, const lyc_file_ma
 lyc_status lyc_file_writer_write_at(lyc_file_writer *writer, uint64_t offset, const void *data, size_t size,
                                     lyc_error *err);
 
+/* Writes over what was appended before, [offset,offset+size). One thread at a time. */
+lyc_status lyc_file_writer_rewrite(lyc_file_writer *writer, uint64_t offset, const void *data, size_t size,
+                                   lyc_error *err);
+
 /* Bytes appended so far. */
 uint64_t lyc_file_writer_position(const lyc_file_writer *writer);
 

@@ -315,6 +315,61 @@ lyc_status lyc_safetensors_plan_header(const void **bytes, size_t *size, lyc_saf
     return LYC_OK;
 }
 
+lyc_status lyc_safetensors_plan_exchange(lyc_safetensors_plan *plan, const char *key, const char *value, lyc_error *err)
+{
+    metadata_text *text = lyc_hashmap_get(&plan->metadata, lyc_span_of(key));
+    const lyc_span span = lyc_span_of(value);
+    if (text == NULL || text->value.length != span.length) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "metadata %s of %zu bytes is not in the plan of the file", key,
+                        span.length);
+    }
+    const char *copy = lyc_arena_text_n(&plan->arena, span.text, span.length);
+    if (copy == NULL) {
+        return no_memory(err);
+    }
+    text->value.text = copy;
+    if (plan->file_order == NULL) {
+        return LYC_OK;
+    }
+    lyc_strbuf json = {0};
+    lyc_status status = write_header(&json, plan, plan->file_order, err);
+    if (status == LYC_OK && json.length != plan->header.length) {
+        status = lyc_fail(err, LYC_E_ARGUMENT, "metadata %s changes the size of the header", key);
+    }
+    if (status != LYC_OK) {
+        lyc_strbuf_clear(&json);
+        return status;
+    }
+    lyc_strbuf_clear(&plan->header);
+    plan->header = json;
+    return LYC_OK;
+}
+
+lyc_status lyc_safetensors_plan_copy(lyc_safetensors_plan **out, const lyc_safetensors_plan *plan, const char *prefix,
+                                     lyc_error *err)
+{
+    lyc_safetensors_plan *copy = NULL;
+    lyc_status status = lyc_safetensors_plan_new(&copy, err);
+    for (size_t i = 0; i < plan->tensors.count && status == LYC_OK; i++) {
+        const lyc_plan_tensor *tensor = plan->tensors.entries[i].value;
+        status = lyc_safetensors_plan_add(copy, tensor->name, tensor->dtype, &tensor->shape, err);
+    }
+    for (size_t i = 0; i < plan->metadata.count && status == LYC_OK; i++) {
+        const lyc_span key = plan->metadata.entries[i].key;
+        const lyc_span value = ((const metadata_text *)plan->metadata.entries[i].value)->value;
+        if (lyc_span_starts_with(key, prefix)) {
+            const lyc_metadata_entry entry = {key.text, key.length, value.text, value.length};
+            status = lyc_safetensors_plan_metadata_n(copy, &entry, err);
+        }
+    }
+    if (status != LYC_OK) {
+        lyc_safetensors_plan_free(copy);
+        return status;
+    }
+    *out = copy;
+    return LYC_OK;
+}
+
 size_t lyc_safetensors_plan_count(const lyc_safetensors_plan *plan)
 {
     return plan->tensors.count;

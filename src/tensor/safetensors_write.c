@@ -146,6 +146,16 @@ lyc_status lyc_safetensors_writer_copy(lyc_safetensors_writer *w, const char *na
     return status;
 }
 
+lyc_status lyc_safetensors_writer_metadata(lyc_safetensors_writer *w, const char *key, const char *value,
+                                           lyc_error *err)
+{
+    const void *header;
+    size_t size;
+    LYC_TRY(lyc_safetensors_plan_exchange(w->plan, key, value, err));
+    LYC_TRY(lyc_safetensors_plan_header(&header, &size, w->plan, err));
+    return lyc_file_writer_rewrite(w->file, 0, header, size, err);
+}
+
 lyc_status lyc_safetensors_writer_commit(lyc_safetensors_writer *w, lyc_error *err)
 {
     for (size_t i = 0; i < lyc_safetensors_plan_count(w->plan); i++) {

@@ -461,13 +461,47 @@ static void tells_that_the_source_shrank(void **state)
     }
 }
 
+/* A text that depends on the data is exchanged at the end for one of the same length. */
+static void exchanges_metadata(void **state)
+{
+    (void)state;
+    lyc_error err;
+    lyc_safetensors_plan *plan;
+    lyc_safetensors_writer *w;
+    lyc_safetensors *file;
+    const float number = 1.5f;
+    const char *path = test_folder_path(&folder, "exchanged.safetensors");
+    assert_int_equal(lyc_safetensors_plan_new(&plan, &err), LYC_OK);
+    assert_int_equal(lyc_safetensors_plan_add(plan, "x", LYC_F32, &LYC_SHAPE(1), &err), LYC_OK);
+    assert_int_equal(lyc_safetensors_plan_metadata(plan, "hash", "????", &err), LYC_OK);
+    assert_int_equal(lyc_safetensors_writer_open(&w, plan, path, NULL, &err), LYC_OK);
+    assert_int_equal(lyc_safetensors_writer_put(w, "x", &number, sizeof number, &err), LYC_OK);
+    assert_int_equal(lyc_safetensors_writer_metadata(w, "hash", "12345", &err), LYC_E_ARGUMENT);
+    assert_int_equal(lyc_safetensors_writer_metadata(w, "hush", "1234", &err), LYC_E_ARGUMENT);
+    assert_string_equal(err.message, "metadata hush of 4 bytes is not in the plan of the file");
+    assert_int_equal(lyc_safetensors_writer_metadata(w, "hash", "\"\"\"\"", &err), LYC_E_ARGUMENT);
+    assert_string_equal(err.message, "metadata hash changes the size of the header");
+    assert_int_equal(lyc_safetensors_writer_metadata(w, "hash", "1234", &err), LYC_OK);
+    assert_int_equal(lyc_safetensors_writer_commit(w, &err), LYC_OK);
+    lyc_safetensors_writer_close(w);
+    lyc_safetensors_plan_free(plan);
+    assert_int_equal(lyc_safetensors_open(&file, path, NULL, &err), LYC_OK);
+    assert_string_equal(lyc_safetensors_metadata(file, "hash"), "1234");
+    lyc_safetensors_close(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_what_the_reference_writes),  cmocka_unit_test(makes_the_header),
-        cmocka_unit_test(refuses_what_no_reader_accepts),    cmocka_unit_test(refuses_more_than_can_be_read),
-        cmocka_unit_test(names_what_is_wrong_while_writing), cmocka_unit_test(survives_every_failing_call),
-        cmocka_unit_test(survives_every_failing_allocation), cmocka_unit_test(tells_that_the_source_shrank),
+        cmocka_unit_test(writes_what_the_reference_writes),
+        cmocka_unit_test(makes_the_header),
+        cmocka_unit_test(refuses_what_no_reader_accepts),
+        cmocka_unit_test(refuses_more_than_can_be_read),
+        cmocka_unit_test(names_what_is_wrong_while_writing),
+        cmocka_unit_test(survives_every_failing_call),
+        cmocka_unit_test(survives_every_failing_allocation),
+        cmocka_unit_test(tells_that_the_source_shrank),
+        cmocka_unit_test(exchanges_metadata),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
