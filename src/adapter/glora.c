@@ -32,12 +32,13 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, A1) != NULL;
 }
 
-/* In old files a1 and a2, b1 and b2 have changed places: the inner extents are the rank all the same. */
-static bool lies_the_old_way(const lyc_tensor_view *const *t)
+/* In old files a1 and a2, b1 and b2 have changed places: a1 begins with the rank, not with the inputs. */
+static bool lies_the_old_way(const lyc_adapter *a, const lyc_tensor_view *const *t)
 {
     const int64_t rank = t[0]->shape.dims[0];
-    return rank == t[2]->shape.dims[0] && t[1]->shape.rank > 1 && t[3]->shape.rank > 1 && t[1]->shape.dims[1] == rank &&
-           t[3]->shape.dims[1] == rank;
+    const bool new_way = rank == a->in && t[2]->shape.dims[0] == a->out;
+    return !new_way && rank == t[2]->shape.dims[0] && t[1]->shape.rank > 1 && t[3]->shape.rank > 1 &&
+           t[1]->shape.dims[1] == rank && t[3]->shape.dims[1] == rank;
 }
 
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
@@ -48,7 +49,7 @@ static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_er
     for (int i = 0; i < 4; i++) {
         LYC_TRY(lyc_adapter_need(&t[i], group, names[i], err));
     }
-    config->old = lies_the_old_way(t);
+    config->old = lies_the_old_way(a, t);
     for (int i = 0; i < 4 && config->old; i += 2) {
         const lyc_tensor_view *swap = t[i];
         t[i] = t[i + 1];
