@@ -42,6 +42,15 @@ typedef struct lyc_cli {
     } progress;
 } lyc_cli;
 
+/* Returns from the function when the call fails; for functions that have nothing to release. */
+#define LYC_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        const lyc_status try_status = (call);                                                                          \
+        if (try_status != LYC_OK) {                                                                                    \
+            return try_status;                                                                                         \
+        }                                                                                                              \
+    } while (0)
+
 /* Sets *err and returns status; the text is made printable. */
 lyc_status lyc_cli_fail(lyc_error *err, lyc_status status, const char *format, ...) LYC_PRINTF(3, 4);
 

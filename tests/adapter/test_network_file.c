@@ -16,6 +16,7 @@
 #include "adapter/network_file.h"
 #include "support/folder.h"
 #include "support/table.h"
+#include "support/tensor_file.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -33,100 +34,6 @@ static int remove_folder(void **state)
     (void)state;
     test_folder_remove(&folder);
     return 0;
-}
-
-static lyc_dtype dtype_named(const char *name)
-{
-    for (int i = 0; i < LYC_DTYPE_COUNT; i++) {
-        if (strcmp(lyc_dtype_name((lyc_dtype)i), name) == 0) {
-            return (lyc_dtype)i;
-        }
-    }
-    fail_msg("no type %s", name);
-    return LYC_F32;
-}
-
-/* "name:F32:2x3[=value]": every element has the value, 0.5 when none is told. */
-typedef struct spec {
-    char name[256];
-    lyc_dtype dtype;
-    lyc_shape shape;
-    double value;
-} spec;
-
-static void parse_spec(spec *out, const char *text)
-{
-    char dtype[16], shape[64] = "", value[32] = "0.5";
-    const int found = sscanf(text, "%255[^:]:%15[^:]:%63[^=]=%31s", out->name, dtype, shape, value);
-    assert_true(found >= 3);
-    out->dtype = dtype_named(dtype);
-    out->shape = (lyc_shape){0};
-    for (char *c = shape; strcmp(shape, "-") != 0 && *c != '\0';) {
-        out->shape.dims[out->shape.rank++] = strtoll(c, &c, 10);
-        c += *c == 'x';
-    }
-    out->value = strcmp(value, "nan") == 0 ? (double)NAN : strtod(value, NULL);
-}
-
-/* Writes a file of the tensors in a text, separated by blanks. */
-static void write_file(const char *path, const char *text, const char *metadata)
-{
-    lyc_error err = {0};
-    lyc_safetensors_plan *plan = NULL;
-    lyc_safetensors_writer *writer = NULL;
-    spec *specs = calloc(64, sizeof *specs);
-    size_t count = 0;
-    char copy[4096];
-    strncpy(copy, text, sizeof copy - 1);
-    copy[sizeof copy - 1] = '\0';
-    assert_int_equal(lyc_safetensors_plan_new(&plan, &err), LYC_OK);
-    for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
-        parse_spec(&specs[count], word);
-        assert_int_equal(
-            lyc_safetensors_plan_add(plan, specs[count].name, specs[count].dtype, &specs[count].shape, &err), LYC_OK);
-        count++;
-    }
-    if (metadata != NULL) {
-        assert_int_equal(lyc_safetensors_plan_metadata(plan, "lora_adapter_metadata", metadata, &err), LYC_OK);
-    }
-    const lyc_safetensors_writer_options force = {.force = true};
-    assert_int_equal(lyc_safetensors_writer_open(&writer, plan, path, &force, &err), LYC_OK);
-    for (size_t i = 0; i < count; i++) {
-        size_t bytes;
-        assert_int_equal(lyc_shape_bytes(&bytes, &specs[i].shape, specs[i].dtype, &err), LYC_OK);
-        char *data = malloc(bytes + 1);
-        const size_t element = (size_t)lyc_dtype_bits(specs[i].dtype) / 8;
-        for (size_t k = 0; k < bytes / element; k++) {
-            lyc_dtype_store(specs[i].dtype, data + k * element, specs[i].value);
-        }
-        assert_int_equal(lyc_safetensors_writer_put(writer, specs[i].name, data, bytes, &err), LYC_OK);
-        free(data);
-    }
-    assert_int_equal(lyc_safetensors_writer_commit(writer, &err), LYC_OK);
-    lyc_safetensors_writer_close(writer);
-    lyc_safetensors_plan_free(plan);
-    free(specs);
-}
-
-/* The parts of a line "a | b | c", without blanks around. */
-static size_t split(char *parts[], size_t max, char *line)
-{
-    size_t n = 0;
-    for (char *part = line; part != NULL && n < max;) {
-        char *bar = strstr(part, "|");
-        if (bar != NULL) {
-            *bar = '\0';
-        }
-        while (*part == ' ') {
-            part++;
-        }
-        for (size_t length = strlen(part); length > 0 && part[length - 1] == ' '; length--) {
-            part[length - 1] = '\0';
-        }
-        parts[n++] = part;
-        part = bar != NULL ? bar + 1 : NULL;
-    }
-    return n;
 }
 
 /* Opens and, with a weight of a layer, reads the first adapter. */
@@ -156,9 +63,9 @@ static void complains(void **state)
     test_table_open(&table, "tests/adapter/network_file_errors.txt");
     while (test_table_next(&table)) {
         char *parts[4];
-        assert_int_equal(split(parts, 4, table.line), 4);
+        assert_int_equal(test_table_split(parts, 4, table.line), 4);
         const char *path = test_folder_path(&folder, "a.safetensors");
-        write_file(path, parts[0], NULL);
+        test_tensor_file(path, parts[0], NULL);
         lyc_network_file *file = NULL;
         lyc_adapter *adapter = NULL;
         lyc_error err = {0};
@@ -179,9 +86,9 @@ static void reads(void **state)
     while (test_table_next(&table)) {
         char *parts[4];
         char got[128];
-        assert_int_equal(split(parts, 4, table.line), 4);
+        assert_int_equal(test_table_split(parts, 4, table.line), 4);
         const char *path = test_folder_path(&folder, "a.safetensors");
-        write_file(path, parts[0], strncmp(parts[2], "{", 1) == 0 ? parts[2] : NULL);
+        test_tensor_file(path, parts[0], strncmp(parts[2], "{", 1) == 0 ? parts[2] : NULL);
         lyc_network_file *file = NULL;
         lyc_adapter *adapter = NULL;
         lyc_error err = {0};
@@ -205,12 +112,12 @@ static void finds_layers(void **state)
 {
     (void)state;
     const char *path = test_folder_path(&folder, "b.safetensors");
-    write_file(path,
-               "lora_unet_input_blocks_4_1_proj_in.lora_down.weight:F16:2x8 "
-               "lora_unet_input_blocks_4_1_proj_in.lora_up.weight:F16:6x2 "
-               "lora_unet_input_blocks_4_1_proj_in.alpha:F16:-=1 lora_unet_nothing.alpha:F32:- "
-               "bundle_emb.style.clip_l:F32:2x4",
-               NULL);
+    test_tensor_file(path,
+                     "lora_unet_input_blocks_4_1_proj_in.lora_down.weight:F16:2x8 "
+                     "lora_unet_input_blocks_4_1_proj_in.lora_up.weight:F16:6x2 "
+                     "lora_unet_input_blocks_4_1_proj_in.alpha:F16:-=1 lora_unet_nothing.alpha:F32:- "
+                     "bundle_emb.style.clip_l:F32:2x4",
+                     NULL);
     lyc_network_file *file = NULL;
     lyc_error err = {0};
     size_t index = 99;
@@ -258,7 +165,7 @@ static void reads_peft_folders(void **state)
         lyc_adapter *adapter = NULL;
         lyc_error err = {0};
         write_text(test_folder_path(&folder, "adapter_config.json"), cases[i].config);
-        write_file(test_folder_path(&folder, "adapter_model.safetensors"), cases[i].tensors, NULL);
+        test_tensor_file(test_folder_path(&folder, "adapter_model.safetensors"), cases[i].tensors, NULL);
         const char *path = i % 2 == 0 ? folder.path : test_folder_path(&folder, "adapter_model.safetensors");
         if (open_and_read(&adapter, &file, path, cases[i].weight, true, &err) != LYC_OK) {
             fail_msg("%s", err.message);
@@ -277,16 +184,16 @@ static void converts_peft_values(void **state)
     lyc_adapter *adapter = NULL;
     lyc_error err = {0};
     write_text(test_folder_path(&folder, "adapter_config.json"), "{\"peft_type\": \"LOKR\", \"r\": 8, \"alpha\": 2}");
-    write_file(test_folder_path(&folder, "adapter_model.safetensors"),
-               "base_model.model.conv_out.lokr_w1:F16:2x2 base_model.model.conv_out.lokr_w2:F16:3x4", NULL);
+    test_tensor_file(test_folder_path(&folder, "adapter_model.safetensors"),
+                     "base_model.model.conv_out.lokr_w1:F16:2x2 base_model.model.conv_out.lokr_w2:F16:3x4", NULL);
     assert_int_equal(open_and_read(&adapter, &file, folder.path, "6x8", true, &err), LYC_OK);
     assert_true(lyc_adapter_param_find(adapter, "lokr_w1")->data[3] == 0.125F);
     assert_true(adapter->scale == 1);
     lyc_adapter_free(adapter);
     lyc_network_file_close(file);
     write_text(test_folder_path(&folder, "adapter_config.json"), "{\"peft_type\": \"IA3\"}");
-    write_file(test_folder_path(&folder, "adapter_model.safetensors"),
-               "base_model.model.conv_out.ia3_l:F32:1x8=1.25 base_model.model.conv_in.ia3_l:F32:6x1", NULL);
+    test_tensor_file(test_folder_path(&folder, "adapter_model.safetensors"),
+                     "base_model.model.conv_out.ia3_l:F32:1x8=1.25 base_model.model.conv_in.ia3_l:F32:6x1", NULL);
     assert_int_equal(open_and_read(&adapter, &file, folder.path, "6x8", true, &err), LYC_OK);
     const bool first_is_input = strcmp(lyc_network_file_layer(file, 0).module, "conv_out") == 0;
     assert_true(lyc_adapter_param_find(adapter, "weight")->data[5] == (first_is_input ? 0.25F : -0.5F));

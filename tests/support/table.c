@@ -56,3 +56,23 @@ size_t test_unescape(char *text)
     }
     return (size_t)(to - text);
 }
+
+size_t test_table_split(char *parts[], size_t max, char *line)
+{
+    size_t n = 0;
+    for (char *part = line; part != NULL && n < max;) {
+        char *bar = strstr(part, "|");
+        if (bar != NULL) {
+            *bar = '\0';
+        }
+        while (*part == ' ') {
+            part++;
+        }
+        for (size_t length = strlen(part); length > 0 && part[length - 1] == ' '; length--) {
+            part[length - 1] = '\0';
+        }
+        parts[n++] = part;
+        part = bar != NULL ? bar + 1 : NULL;
+    }
+    return n;
+}

@@ -23,6 +23,9 @@ bool test_table_next(test_table *table);
 /* Also fails the test when there were fewer lines than expected. */
 void test_table_close(test_table *table, int min_lines);
 
+/* The parts of a line "a | b | c", without blanks around, in place; returns their number. */
+size_t test_table_split(char *parts[], size_t max, char *line);
+
 /* Replaces %XX by its byte in place; returns the length. */
 size_t test_unescape(char *text);
 
