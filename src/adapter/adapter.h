@@ -144,6 +144,10 @@ struct lyc_adapter_algorithm {
     /* Whether the tensors are its own; the first algorithm of list.def that says so gets them. NULL: never. */
     bool (*detect)(const lyc_adapter_group *group);
 
+    /* Outputs, and inputs times kernel, that a layer must have for these tensors; false when they do not say it. NULL:
+     * they never do. */
+    bool (*extents)(int64_t extents[2], const lyc_adapter_group *group);
+
     /* Instead of `prepare`, for an adapter from a file: recovers the options from names and shapes. Alpha, and DoRA's
      * options, are set already. */
     lyc_status (*recover)(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err);
@@ -289,6 +293,15 @@ lyc_status lyc_adapter_file_number(lyc_adapter_file *file, const char *name, dou
 /* The tensor of a name, or an error that says it is missing. */
 lyc_status lyc_adapter_need(const lyc_tensor_view **out, const lyc_adapter_group *group, const char *name,
                             lyc_error *err);
+
+/* Extent of a tensor, or with axis -1 the product of all but the first; 0 when it is not there. */
+int64_t lyc_adapter_extent(const lyc_adapter_group *group, const char *name, int axis);
+
+/* a b; 0 when that is too large, as for something that is not there. */
+int64_t lyc_adapter_extent_times(int64_t a, int64_t b);
+
+/* Positions of the kernel in a Tucker core [r,r,k..]; 0 when it is not there. */
+int64_t lyc_adapter_core_kernel(const lyc_adapter_group *group, const char *core);
 
 /* A tensor of one number, of any type; `fallback` when it is not there. NaN and infinity are errors. */
 lyc_status lyc_adapter_number(double *out, const lyc_adapter_group *group, const char *name, double fallback,

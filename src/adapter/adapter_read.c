@@ -45,6 +45,37 @@ lyc_status lyc_adapter_need(const lyc_tensor_view **out, const lyc_adapter_group
     return LYC_OK;
 }
 
+int64_t lyc_adapter_extent(const lyc_adapter_group *group, const char *name, int axis)
+{
+    const lyc_tensor_view *tensor = lyc_adapter_group_find(group, name);
+    if (tensor == NULL || axis >= tensor->shape.rank) {
+        return 0;
+    }
+    if (axis >= 0) {
+        return tensor->shape.dims[axis];
+    }
+    int64_t product = tensor->shape.rank > 1 ? 1 : 0;
+    for (int i = 1; i < tensor->shape.rank; i++) {
+        if (!lyc_int64_mul(&product, product, tensor->shape.dims[i])) {
+            return 0;
+        }
+    }
+    return product;
+}
+
+int64_t lyc_adapter_extent_times(int64_t a, int64_t b)
+{
+    int64_t product;
+    return lyc_int64_mul(&product, a, b) ? product : 0;
+}
+
+int64_t lyc_adapter_core_kernel(const lyc_adapter_group *group, const char *core)
+{
+    const int64_t rest = lyc_adapter_extent(group, core, -1);
+    const int64_t rank = lyc_adapter_extent(group, core, 1);
+    return rank > 0 ? rest / rank : 0;
+}
+
 lyc_status lyc_adapter_load(float *out, const lyc_tensor_view *tensor, lyc_error *err)
 {
     if (lyc_dtype_convert(out, LYC_F32, tensor->data, tensor->dtype, (size_t)lyc_shape_elements(&tensor->shape), err) !=

@@ -28,6 +28,13 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, "diff") != NULL;
 }
 
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    extents[0] = lyc_adapter_extent(group, "diff", 0);
+    extents[1] = lyc_adapter_extent(group, "diff", -1);
+    return extents[0] > 0 && extents[1] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     (void)err;
@@ -61,6 +68,7 @@ const lyc_adapter_algorithm lyc_adapter_full = {
     .additive = true,
     .prepare = prepare,
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .delta = delta,

@@ -41,6 +41,20 @@ static bool lies_the_old_way(const lyc_adapter *a, const lyc_tensor_view *const 
            t[1]->shape.dims[1] == rank && t[3]->shape.dims[1] == rank;
 }
 
+/* In old files the rank comes first in a1 and b1 and last in a2 and b2; where both ways fit, it is the smaller extent.
+ */
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    const int64_t first = lyc_adapter_extent(group, A1, 0);
+    const bool old = first == lyc_adapter_extent(group, B1, 0) && first == lyc_adapter_extent(group, A2, 1) &&
+                     first == lyc_adapter_extent(group, B2, 1) && first < lyc_adapter_extent(group, A1, 1);
+    extents[0] = lyc_adapter_extent(group, old ? B2 : B1, 0);
+    extents[1] = lyc_adapter_extent(group, old ? B1 : B2, -1);
+    const bool tucker = lyc_adapter_group_find(group, BM) != NULL;
+    extents[1] = lyc_adapter_extent_times(extents[1], tucker ? lyc_adapter_core_kernel(group, BM) : 1);
+    return extents[0] > 0 && extents[1] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     static const char *const names[] = {A1, A2, B1, B2};
@@ -159,6 +173,7 @@ const lyc_adapter_algorithm lyc_adapter_glora = {
               LYC_ADAPTER_RANK_DROPOUT | LYC_ADAPTER_MODULE_DROPOUT,
     .config_size = sizeof(glora_config),
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .delta = delta,

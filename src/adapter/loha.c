@@ -36,6 +36,15 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, products[0].a) != NULL;
 }
 
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    const bool tucker = lyc_adapter_group_find(group, products[0].t) != NULL;
+    extents[0] = lyc_adapter_extent(group, products[0].a, tucker ? 1 : 0);
+    extents[1] = lyc_adapter_extent(group, products[0].b, -1);
+    extents[1] = lyc_adapter_extent_times(extents[1], tucker ? lyc_adapter_core_kernel(group, products[0].t) : 1);
+    return extents[0] > 0 && extents[1] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     lyc_adapter_config *config = a->config;
@@ -161,6 +170,7 @@ const lyc_adapter_algorithm lyc_adapter_loha = {
     .additive = true,
     .prepare = prepare,
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .delta = delta,

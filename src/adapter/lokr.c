@@ -182,6 +182,21 @@ static lyc_status recover_second(lokr_config *config, const lyc_adapter_group *g
     return lyc_adapter_expect(outer, config->common.use_tucker ? 0 : 1, rank, err);
 }
 
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    const bool first = lyc_adapter_group_find(group, "lokr_w1") != NULL;
+    const bool second = lyc_adapter_group_find(group, "lokr_w2") != NULL;
+    const bool tucker = !second && lyc_adapter_group_find(group, "lokr_t2") != NULL;
+    extents[0] = lyc_adapter_extent(group, first ? "lokr_w1" : "lokr_w1_a", 0);
+    extents[1] = lyc_adapter_extent(group, first ? "lokr_w1" : "lokr_w1_b", 1);
+    const int64_t outer = lyc_adapter_extent(group, second ? "lokr_w2" : "lokr_w2_a", tucker ? 1 : 0);
+    const int64_t inner = lyc_adapter_extent(group, second ? "lokr_w2" : "lokr_w2_b", -1);
+    extents[0] = lyc_adapter_extent_times(extents[0], outer);
+    extents[1] = lyc_adapter_extent_times(extents[1], inner);
+    extents[1] = lyc_adapter_extent_times(extents[1], tucker ? lyc_adapter_core_kernel(group, "lokr_t2") : 1);
+    return extents[0] > 0 && extents[1] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     lokr_config *config = a->config;
@@ -432,6 +447,7 @@ const lyc_adapter_algorithm lyc_adapter_lokr = {
     .additive = true,
     .prepare = prepare,
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .delta = delta,

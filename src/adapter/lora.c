@@ -68,6 +68,16 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, UP) != NULL || lyc_adapter_group_find(group, DOWN) != NULL;
 }
 
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    const bool tucker = lyc_adapter_group_find(group, MID) != NULL;
+    extents[0] = lyc_adapter_extent(group, UP, 0);
+    extents[1] = tucker
+                     ? lyc_adapter_extent_times(lyc_adapter_extent(group, DOWN, 1), lyc_adapter_core_kernel(group, MID))
+                     : lyc_adapter_extent(group, DOWN, -1);
+    return extents[0] > 0 && extents[1] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     lyc_adapter_config *config = a->config;
@@ -231,6 +241,7 @@ const lyc_adapter_algorithm lyc_adapter_lora = {
     .additive = true,
     .prepare = prepare,
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .start = start,

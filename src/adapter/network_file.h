@@ -29,6 +29,10 @@ lyc_status lyc_network_file_from(lyc_network_file **out, lyc_safetensors *tensor
 const lyc_file_layer *lyc_network_file_at(const lyc_network_file *file, size_t index);
 const char *lyc_network_file_path(const lyc_network_file *file);
 
+/* What the layer must be for its tensors, where they say it: (IA)^3 and rotations do not know a layer's inputs. Of
+ * groups nothing is known: 1. LYC_E_UNSUPPORTED: they do not say it. */
+lyc_status lyc_network_file_target(lyc_adapter_target *out, const lyc_network_file *file, size_t index, lyc_error *err);
+
 /* The adapter of a layer; errors name the file. Tensors that the algorithm does not know are no error. */
 lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
                                     const lyc_adapter_target *target, lyc_error *err);

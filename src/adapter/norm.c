@@ -26,6 +26,13 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, "w_norm") != NULL;
 }
 
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    extents[0] = lyc_adapter_extent(group, "w_norm", 0);
+    extents[1] = 1;
+    return extents[0] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     norm_config *config = a->config;
@@ -60,6 +67,7 @@ const lyc_adapter_algorithm lyc_adapter_norm = {
     .additive = true,
     .prepare = prepare,
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .delta = delta,

@@ -84,6 +84,13 @@ static bool detect(const lyc_adapter_group *group)
     return lyc_adapter_group_find(group, LAMBDA[0]) != NULL;
 }
 
+static bool extents(int64_t extents[2], const lyc_adapter_group *group)
+{
+    extents[0] = lyc_adapter_extent(group, P[0], 0);
+    extents[1] = lyc_adapter_extent(group, Q[0], -1);
+    return extents[0] > 0 && extents[1] > 0;
+}
+
 static lyc_status recover(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     lyc_adapter_config *config = a->config;
@@ -291,6 +298,7 @@ const lyc_adapter_algorithm lyc_adapter_tlora = {
     .config_size = sizeof(tlora_config),
     .additive = true,
     .detect = detect,
+    .extents = extents,
     .recover = recover,
     .params = params,
     .start = start,

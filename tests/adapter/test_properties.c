@@ -299,6 +299,29 @@ static lyc_adapter *reread(const adapter_case *c, const lyc_adapter *a)
     return b;
 }
 
+/* The tensors of a file say how large the layer is, but for algorithms that know one side alone. */
+static void files_say_extents(const adapter_case *c)
+{
+    lyc_error err;
+    lyc_adapter_file file;
+    int64_t extents[2] = {0};
+    lyc_adapter *a = case_adapter(c, true, 0);
+    case_check(c, lyc_adapter_write(&file, a, &err), &err);
+    const lyc_adapter_group group = {file.tensors, (size_t)file.count};
+    const lyc_adapter_algorithm *found = lyc_adapter_detect(&group);
+    assert_non_null(found);
+    const bool told = found->extents != NULL && found->extents(extents, &group);
+    const char *name = c->algorithm->name;
+    assert_int_equal(told, strcmp(name, "ia3") != 0 && strcmp(name, "diag-oft") != 0 && strcmp(name, "boft") != 0);
+    if (told) {
+        if (extents[0] != a->out || extents[1] != a->in * a->kernel) {
+            fail_msg("%s: %lld x %lld", c->line, (long long)extents[0], (long long)extents[1]);
+        }
+    }
+    lyc_adapter_file_clear(&file);
+    lyc_adapter_free(a);
+}
+
 /* The change is that of the file: bit for bit where nothing had to be multiplied in. */
 static void files_keep_the_change(const adapter_case *c)
 {
@@ -532,6 +555,7 @@ PROPERTY(structured_is_merged)
 PROPERTY(gradients_are_slopes)
 PROPERTY(frozen_is_the_same)
 PROPERTY(runs_in_bf16)
+PROPERTY(files_say_extents)
 PROPERTY(files_keep_the_change)
 PROPERTY(product_is_the_change)
 PROPERTY(fresh_changes_nothing)
@@ -563,19 +587,13 @@ static void test_all_algorithms_are_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structured_is_merged),
-        cmocka_unit_test(test_gradients_are_slopes),
-        cmocka_unit_test(test_frozen_is_the_same),
-        cmocka_unit_test(test_runs_in_bf16),
-        cmocka_unit_test(test_files_keep_the_change),
-        cmocka_unit_test(test_product_is_the_change),
-        cmocka_unit_test(test_fresh_changes_nothing),
-        cmocka_unit_test(test_strength_zero_is_the_base),
-        cmocka_unit_test(test_adapters_add_up),
-        cmocka_unit_test(test_counts_are_as_said),
-        cmocka_unit_test(test_max_norm_bounds_the_change),
-        cmocka_unit_test(test_the_cheaper_form_is_chosen),
-        cmocka_unit_test(test_all_algorithms_are_here),
+        cmocka_unit_test(test_structured_is_merged),       cmocka_unit_test(test_gradients_are_slopes),
+        cmocka_unit_test(test_frozen_is_the_same),         cmocka_unit_test(test_runs_in_bf16),
+        cmocka_unit_test(test_files_say_extents),          cmocka_unit_test(test_files_keep_the_change),
+        cmocka_unit_test(test_product_is_the_change),      cmocka_unit_test(test_fresh_changes_nothing),
+        cmocka_unit_test(test_strength_zero_is_the_base),  cmocka_unit_test(test_adapters_add_up),
+        cmocka_unit_test(test_counts_are_as_said),         cmocka_unit_test(test_max_norm_bounds_the_change),
+        cmocka_unit_test(test_the_cheaper_form_is_chosen), cmocka_unit_test(test_all_algorithms_are_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
