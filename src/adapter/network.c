@@ -301,6 +301,19 @@ lyc_status lyc_network_add_selection(size_t *member, lyc_network *network, const
     return end_member(member, network, add_selection(network, m, selection, parts, part_count, seed, err));
 }
 
+lyc_status lyc_network_add_empty(size_t *member, lyc_network *network, lyc_error *err)
+{
+    lyc_member *m = NULL;
+    LYC_TRY(begin_member(&m, network, err));
+    return end_member(member, network, LYC_OK);
+}
+
+lyc_status lyc_network_adopt(lyc_network *network, size_t member, lyc_adapter *adapter, const char *component,
+                             const char *module, const char *key, lyc_error *err)
+{
+    return add_layer(network, network->members[member], adapter, component, module, key, err);
+}
+
 /* --- adapters ------------------------------------------------------------------------------------------------------
  */
 

@@ -47,6 +47,12 @@ lyc_status lyc_network_add_file(size_t *member, lyc_network *network, const lyc_
 lyc_status lyc_network_add_selection(size_t *member, lyc_network *network, const lyc_selection *selection,
                                      const lyc_network_part *parts, size_t part_count, uint64_t seed, lyc_error *err);
 
+/* Adds a member without layers, for adapters that come from elsewhere, and such an adapter, which it takes over, also
+ * when it fails; key: its name in files. */
+lyc_status lyc_network_add_empty(size_t *member, lyc_network *network, lyc_error *err);
+lyc_status lyc_network_adopt(lyc_network *network, size_t member, lyc_adapter *adapter, const char *component,
+                             const char *module, const char *key, lyc_error *err);
+
 /* Takes the last member away again. */
 void lyc_network_remove(lyc_network *network, size_t member);
 

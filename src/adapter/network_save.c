@@ -77,7 +77,7 @@ static lyc_status add_entry(lyc_save *s, size_t index, const lyc_network_entry *
         return no_memory(err);
     }
     LYC_TRY(lyc_adapter_write(written, entry->adapter, err));
-    LYC_TRY(lyc_save_adjust(s, written, entry, err));
+    LYC_TRY(lyc_network_save_adjust(written, entry->adapter, entry->module, s->options->scheme, err));
     for (int i = 0; i < written->count; i++) {
         const lyc_tensor_view *tensor = &written->tensors[i];
         LYC_TRY(check_finite(entry, tensor, err));

@@ -19,6 +19,11 @@ typedef struct lyc_network_save_options {
     size_t metadata_count;
 } lyc_network_save_options;
 
+/* Brings what was written of an adapter into the form that a scheme has: scales multiplied in, alpha left out,
+ * magnitudes of DoRA as vectors. module is for messages. LYC_E_UNSUPPORTED: the scheme has no form for it. */
+lyc_status lyc_network_save_adjust(lyc_adapter_file *written, const lyc_adapter *a, const char *module,
+                                   lyc_key_scheme scheme, lyc_error *err);
+
 /* Writes a member of a network, with the hashes of sd-scripts in its metadata. LYC_E_NUMERIC: a number is not finite,
  * or too large for the type: nothing is written. LYC_E_UNSUPPORTED: the scheme has no form for an algorithm. */
 lyc_status lyc_network_save(const char *path, const lyc_network *network, size_t member,

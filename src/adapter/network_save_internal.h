@@ -25,11 +25,8 @@ typedef struct lyc_save {
     lyc_arena arena;
 } lyc_save;
 
-/* Brings an adapter's tensors into the form that the scheme has: scales multiplied in, alpha left out, magnitudes of
- * DoRA as vectors. */
-lyc_status lyc_save_adjust(lyc_save *s, lyc_adapter_file *written, const lyc_network_entry *entry, lyc_error *err);
-
-/* Writes adapter_config.json and, by `write`, adapter_model.safetensors into the folder `path`, which exists. */
+/* Writes adapter_config.json and, by `write`, adapter_model.safetensors into the folder `path`, which is made when it is
+ * not there. */
 typedef lyc_status lyc_save_writer(const char *path, lyc_save *s, lyc_error *err);
 lyc_status lyc_save_peft(const char *path, lyc_save *s, const lyc_network *network, size_t member,
                          lyc_save_writer *write, lyc_error *err);

@@ -56,38 +56,37 @@ static lyc_status fold_scale(lyc_adapter_file *written, double scale, lyc_error 
 }
 
 /* PEFT keeps norms of DoRA as [out], for convolutions as [1,out,1,1]. */
-static lyc_status flatten_magnitude(lyc_adapter_file *written, const lyc_network_entry *entry, lyc_error *err)
+static lyc_status flatten_magnitude(lyc_adapter_file *written, const lyc_adapter *a, const char *module, lyc_error *err)
 {
     const int at = find(written, "dora_scale");
     if (at < 0) {
         return LYC_OK;
     }
     lyc_tensor_view *magnitude = &written->tensors[at];
-    const int64_t out = entry->adapter->out;
+    const int64_t out = a->out;
     if (magnitude->shape.dims[0] != out || lyc_shape_elements(&magnitude->shape) != out) {
-        return lyc_fail(err, LYC_E_UNSUPPORTED, "%s: DoRA over the inputs has no form in diffusers and PEFT",
-                        entry->module);
+        return lyc_fail(err, LYC_E_UNSUPPORTED, "%s: DoRA over the inputs has no form in diffusers and PEFT", module);
     }
-    magnitude->shape = entry->adapter->target.kind == LYC_LAYER_LINEAR ? LYC_SHAPE(out) : LYC_SHAPE(1, out, 1, 1);
+    magnitude->shape = a->target.kind == LYC_LAYER_LINEAR ? LYC_SHAPE(out) : LYC_SHAPE(1, out, 1, 1);
     return LYC_OK;
 }
 
-lyc_status lyc_save_adjust(lyc_save *s, lyc_adapter_file *written, const lyc_network_entry *entry, lyc_error *err)
+lyc_status lyc_network_save_adjust(lyc_adapter_file *written, const lyc_adapter *a, const char *module,
+                                   lyc_key_scheme scheme, lyc_error *err)
 {
-    const lyc_key_scheme scheme = s->options->scheme;
-    const char *algorithm = entry->adapter->algorithm->name;
+    const char *algorithm = a->algorithm->name;
     if (scheme != LYC_KEY_DIFFUSERS && scheme != LYC_KEY_BARE && scheme != LYC_KEY_PEFT) {
         return LYC_OK;
     }
     const bool lora = find(written, "lora_up.weight") >= 0;
     const bool peft = scheme == LYC_KEY_PEFT && (strcmp(algorithm, "loha") == 0 || strcmp(algorithm, "lokr") == 0);
     if ((!lora && !peft) || find(written, "lora_mid.weight") >= 0) {
-        return lyc_fail(err, LYC_E_UNSUPPORTED, "%s: %s%s has no form in the files of %s", entry->module, algorithm,
+        return lyc_fail(err, LYC_E_UNSUPPORTED, "%s: %s%s has no form in the files of %s", module, algorithm,
                         lora ? " with Tucker decomposition" : "", lyc_key_scheme_name(scheme));
     }
-    LYC_TRY(flatten_magnitude(written, entry, err));
-    if (scheme != LYC_KEY_PEFT && entry->adapter->scale != 1) {
-        LYC_TRY(fold_scale(written, entry->adapter->scale, err));
+    LYC_TRY(flatten_magnitude(written, a, module, err));
+    if (scheme != LYC_KEY_PEFT && a->scale != 1) {
+        LYC_TRY(fold_scale(written, a->scale, err));
     }
     drop(written, "alpha");
     return LYC_OK;
@@ -205,6 +204,7 @@ lyc_status lyc_save_peft(const char *path, lyc_save *s, const lyc_network *netwo
     if (config == NULL || model == NULL) {
         return no_memory(err);
     }
+    LYC_TRY(lyc_path_make_folder(path, err));
     LYC_TRY(write(model, s, err));
     return write_config(config, s, network, member, err);
 }

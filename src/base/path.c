@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 
@@ -81,4 +82,13 @@ lyc_span lyc_path_folder(const char *path)
         return (lyc_span){"", 0};
     }
     return (lyc_span){path, slash == path ? 1 : (size_t)(slash - path)};
+}
+
+lyc_status lyc_path_make_folder(const char *path, lyc_error *err)
+{
+    struct stat found;
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode))) {
+        return LYC_OK;
+    }
+    return lyc_fail_errno(err, LYC_E_OUTPUT, errno, "cannot make folder %s", path);
 }

@@ -20,6 +20,9 @@ lyc_status lyc_path_check_inside(const char *folder, const char *path, lyc_error
 /* "folder/name" in the arena, "name" when folder is empty; NULL when there is no memory. */
 char *lyc_path_join(lyc_arena *arena, const char *folder, lyc_span name);
 
+/* Makes a folder where there is none; the folder around it must exist. LYC_E_OUTPUT. */
+lyc_status lyc_path_make_folder(const char *path, lyc_error *err);
+
 /* The part behind the last '/', and the part before it: "" when there is none, "/" for the root. */
 lyc_span lyc_path_name(const char *path);
 lyc_span lyc_path_folder(const char *path);

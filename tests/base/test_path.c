@@ -111,12 +111,29 @@ static void joins_and_splits(void **state)
     }
 }
 
+static void makes_folders(void **state)
+{
+    (void)state;
+    lyc_error err;
+    test_folder folder;
+    test_folder_make(&folder);
+    const char *inner = test_folder_path(&folder, "inner");
+    assert_int_equal(lyc_path_make_folder(inner, &err), LYC_OK);
+    assert_int_equal(lyc_path_make_folder(inner, &err), LYC_OK);
+    assert_int_equal(lyc_path_make_folder(test_folder_path(&folder, "a/b"), &err), LYC_E_OUTPUT);
+    assert_non_null(strstr(err.message, "a/b: No such file or directory"));
+    test_file_write(test_folder_path(&folder, "file"), "x", 1);
+    assert_int_equal(lyc_path_make_folder(test_folder_path(&folder, "file"), &err), LYC_E_OUTPUT);
+    test_folder_remove(&folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_plain_names_only),
         cmocka_unit_test(finds_links_out_of_the_folder),
         cmocka_unit_test(joins_and_splits),
+        cmocka_unit_test(makes_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

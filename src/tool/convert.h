@@ -1,0 +1,80 @@
+/* convert.h - shared by the files that convert adapters
+ *
+ * Planning says for each layer what becomes of it and which tensors that gives; writing asks for these tensors in the
+ * order of the file, and makes a layer when its first tensor is asked for.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_TOOL_CONVERT_H
+#define LYC_TOOL_CONVERT_H
+
+#include "adapter/network_file.h"
+#include "base/arena.h"
+#include "lycoris/convert.h"
+#include "tool/consumer/consumer.h"
+
+typedef enum lyc_convert_form {
+    LYC_CONVERT_COPY,      /* the tensors as they are, under other names */
+    LYC_CONVERT_SAME,      /* the same algorithm in the form that the naming scheme has: scales multiplied in */
+    LYC_CONVERT_PRODUCT,   /* a LoRA of the exact product */
+    LYC_CONVERT_SVD,       /* a LoRA that comes nearest */
+    LYC_CONVERT_DIFFERENCE /* the change itself */
+} lyc_convert_form;
+
+typedef struct lyc_convert_layer {
+    size_t index; /* in the file */
+    lyc_convert_form form;
+    const char *written;
+    lyc_adapter_target target; /* not of LYC_CONVERT_COPY */
+    lyc_dtype dtype;           /* of what is computed */
+    int64_t rank;
+    double error;
+    lyc_adapter *kept; /* an approximation, made while planning */
+} lyc_convert_layer;
+
+/* A tensor of the output: of the layer's file where it is copied, else that of this name of what is made. */
+typedef struct lyc_convert_tensor {
+    size_t layer;
+    const char *suffix; /* as the algorithm calls it */
+    const lyc_tensor_view *copied;
+} lyc_convert_tensor;
+
+struct lyc_conversion {
+    const lyc_network_file *file;
+    const lyc_convert_options *options;
+    const lyc_consumer *consumer; /* NULL: none */
+    lyc_key_scheme scheme;
+    bool keep_scheme, keep_dtype;
+    bool original_paths;
+    const char *first_text; /* beginning of kohya's names of the first text encoder: "lora_te" or "lora_te1" */
+    lyc_convert_layer *layers;
+    size_t count;
+    lyc_hashmap tensors; /* by name in the output: lyc_convert_tensor */
+    lyc_arena arena;
+
+    /* The layer whose tensors were made last. */
+    size_t made; /* index + 1; 0: none */
+    lyc_adapter *adapter;
+    lyc_adapter_file written;
+    void *narrow; /* a tensor in the output's type */
+    size_t narrow_size;
+};
+
+/* Says what becomes of a layer; fills all of it but its names. */
+lyc_status lyc_convert_choose(lyc_convert_layer *layer, lyc_conversion *c, size_t index, lyc_error *err);
+
+/* Name of a layer in the output, without suffix. */
+const char *lyc_convert_name(lyc_conversion *c, const lyc_file_layer *layer);
+
+/* The scheme in which a layer is written. */
+lyc_key_scheme lyc_convert_scheme(const lyc_conversion *c, const lyc_file_layer *layer);
+
+/* Makes the layer's approximation, which stays in it. */
+lyc_status lyc_convert_approximate(lyc_convert_layer *layer, const lyc_conversion *c, lyc_error *err);
+
+/* The adapter that a layer of another form but LYC_CONVERT_COPY and _SVD becomes; with `empty` its numbers are not
+ * made. The caller frees it. */
+lyc_status lyc_convert_make(lyc_adapter **out, const lyc_conversion *c, const lyc_convert_layer *layer, bool empty,
+                            lyc_error *err);
+
+#endif
