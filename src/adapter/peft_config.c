@@ -7,6 +7,8 @@
  */
 #include "adapter/peft_config.h"
 
+#include "adapter/factorization.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -146,4 +148,14 @@ lyc_status lyc_peft_config_alpha(bool *told, double *alpha, int64_t *rank, const
     }
     *told = true;
     return LYC_OK;
+}
+
+int64_t lyc_peft_first_factor(int64_t extent, int64_t factor)
+{
+    int64_t small, large;
+    if (factor > 0 && extent % factor == 0) {
+        return factor;
+    }
+    lyc_factorization(&small, &large, extent, factor);
+    return small;
 }

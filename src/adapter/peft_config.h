@@ -32,4 +32,8 @@ const char *lyc_peft_config_type(const lyc_peft_config *config);
 lyc_status lyc_peft_config_alpha(bool *told, double *alpha, int64_t *rank, const lyc_peft_config *config,
                                  const char *module, int64_t stored_rank, lyc_error *err);
 
+/* The first of the two numbers into which PEFT divides an extent for a LoKr: decompose_factor itself where it divides,
+ * however large; else the smaller one of LyCORIS. */
+int64_t lyc_peft_first_factor(int64_t extent, int64_t factor);
+
 #endif

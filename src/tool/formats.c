@@ -95,7 +95,7 @@ const char *lyc_format_title_at(size_t row)
 /* --- a row's adapter -----------------------------------------------------------------------------------------------
  */
 
-/* Random numbers in every tensor that is learnt, as small as those of a trained adapter. */
+/* Random numbers in every tensor that is learnt. */
 static void fill(lyc_adapter *a)
 {
     for (int i = 0; i < a->n_params; i++) {
@@ -105,7 +105,7 @@ static void fill(lyc_adapter *a)
         if (p->trainable && p->start != LYC_START_COMPUTED) {
             lyc_native_random_normals(&random, p->data, 0, n);
             for (size_t k = 0; k < n; k++) {
-                p->data[k] = (p->start == LYC_START_ONE ? 1.0f : 0.0f) + 0.02f * p->data[k];
+                p->data[k] = (p->start == LYC_START_ONE ? 1.0f : 0.0f) + 0.1f * p->data[k];
             }
         }
     }

@@ -47,6 +47,31 @@ bool lyc_consumer_lacks_alpha(const lyc_consumer_layer *candidate)
     return isnan(candidate->layer.alpha);
 }
 
+/* The first two extents of a matrix, or of the product of its factors. False: the layer has neither. */
+static bool extents(int64_t out[2], int64_t *longest, const lyc_consumer_layer *candidate, const char *const names[3])
+{
+    const lyc_tensor_view *whole = lyc_consumer_tensor(candidate, names[0]);
+    const lyc_tensor_view *left = lyc_consumer_tensor(candidate, names[1]);
+    const lyc_tensor_view *right = lyc_consumer_tensor(candidate, names[2]);
+    if (whole != NULL ? whole->shape.rank < 2 : left == NULL || right == NULL || right->shape.rank < 2) {
+        return false;
+    }
+    out[0] = (whole != NULL ? whole : left)->shape.dims[0];
+    out[1] = (whole != NULL ? whole : right)->shape.dims[1];
+    *longest = out[0] > out[1] ? out[0] : out[1];
+    for (int i = 2; whole != NULL && i < whole->shape.rank; i++) {
+        *longest = whole->shape.dims[i] > *longest ? whole->shape.dims[i] : *longest;
+    }
+    return true;
+}
+
+bool lyc_consumer_lokr(int64_t first[2], int64_t second[2], int64_t longest[2], const lyc_consumer_layer *candidate)
+{
+    static const char *const names[2][3] = {{"lokr_w1", "lokr_w1_a", "lokr_w1_b"},
+                                            {"lokr_w2", "lokr_w2_a", "lokr_w2_b"}};
+    return extents(first, &longest[0], candidate, names[0]) && extents(second, &longest[1], candidate, names[1]);
+}
+
 static unsigned schemes_of(const lyc_consumer *consumer, const char *component)
 {
     if (strcmp(component, "unet") == 0) {

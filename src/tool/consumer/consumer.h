@@ -59,6 +59,10 @@ bool lyc_consumer_dora_on_inputs(const lyc_consumer_layer *candidate);
 bool lyc_consumer_has_constraint(const lyc_consumer_layer *candidate);
 bool lyc_consumer_lacks_alpha(const lyc_consumer_layer *candidate);
 
+/* Extents of the two matrices of a LoKr as they lie, the second's inputs perhaps with the kernel in them, and the
+ * longest extent of each. False: it is none that is whole. */
+bool lyc_consumer_lokr(int64_t first[2], int64_t second[2], int64_t longest[2], const lyc_consumer_layer *candidate);
+
 /* Every consumer's entry: lyc_consumer_comfyui and so on. */
 #define LYC_CONSUMER(name) extern const lyc_consumer lyc_consumer_##name;
 #include "tool/consumer/list.def"

@@ -7,12 +7,26 @@
  */
 #include "tool/consumer/consumer.h"
 
+static bool has_inputs_and_other_names(const lyc_consumer_layer *candidate)
+{
+    return candidate->scheme != LYC_KEY_KOHYA && lyc_consumer_dora_on_inputs(candidate);
+}
+
 static const char *const algorithms[] = {"lora", "dylora", NULL};
 
+static bool has_names_of_kohya(const lyc_consumer_layer *candidate)
+{
+    return candidate->scheme == LYC_KEY_KOHYA;
+}
+
 static const lyc_consumer_rule rules[] = {
+    {.tensor = "dora_scale",
+     .when = has_names_of_kohya,
+     .verdict = LYC_VERDICT_DIFFERS,
+     .reason = "dora_scale under kohya's names is left out"},
     {.tensor = "lora_mid.weight", .verdict = LYC_VERDICT_DROPPED, .reason = "Tucker's core is not known"},
     {.tensor = "dora_scale",
-     .when = lyc_consumer_dora_on_inputs,
+     .when = has_inputs_and_other_names,
      .verdict = LYC_VERDICT_DROPPED,
      .reason = "DoRA over inputs is not known"},
     {.tensor = "diff_b", .verdict = LYC_VERDICT_DROPPED, .reason = "changes of biases are not known"},

@@ -8,24 +8,6 @@
 static const char *const algorithms[] = {"lora", "loha",     "lokr", "dylora", "glora", "full",
                                          "norm", "diag-oft", "boft", "tlora",  NULL};
 
-/* The first two extents of a matrix, or of the product of its factors. False: the layer has neither. */
-static bool extents(int64_t out[2], int64_t *longest, const lyc_consumer_layer *candidate, const char *const names[3])
-{
-    const lyc_tensor_view *whole = lyc_consumer_tensor(candidate, names[0]);
-    const lyc_tensor_view *left = lyc_consumer_tensor(candidate, names[1]);
-    const lyc_tensor_view *right = lyc_consumer_tensor(candidate, names[2]);
-    if (whole != NULL ? whole->shape.rank < 2 : left == NULL || right == NULL || right->shape.rank < 2) {
-        return false;
-    }
-    out[0] = (whole != NULL ? whole : left)->shape.dims[0];
-    out[1] = (whole != NULL ? whole : right)->shape.dims[1];
-    *longest = out[0] > out[1] ? out[0] : out[1];
-    for (int i = 2; whole != NULL && i < whole->shape.rank; i++) {
-        *longest = whole->shape.dims[i] > *longest ? whole->shape.dims[i] : *longest;
-    }
-    return true;
-}
-
 static bool divides(int64_t factor, const int64_t first[2], const int64_t second[2])
 {
     return factor > 0 && first[0] * second[0] % factor == 0 && first[1] * second[1] % factor == 0 &&
@@ -45,10 +27,8 @@ static bool gives(int64_t factor, const int64_t first[2], const int64_t second[2
  * module with it, whose matrices may then have other shapes (LokrModule.make_module_from_state_dict). */
 static bool guesses_the_wrong_factor(const lyc_consumer_layer *candidate)
 {
-    static const char *const names[2][3] = {{"lokr_w1", "lokr_w1_a", "lokr_w1_b"},
-                                            {"lokr_w2", "lokr_w2_a", "lokr_w2_b"}};
     int64_t first[2], second[2], longest[2];
-    if (!extents(first, &longest[0], candidate, names[0]) || !extents(second, &longest[1], candidate, names[1])) {
+    if (!lyc_consumer_lokr(first, second, longest, candidate)) {
         return false;
     }
     int64_t factor = longest[0] < longest[1] ? longest[0] : longest[1];
@@ -78,6 +58,9 @@ static bool needs_alpha(const lyc_consumer_layer *candidate)
 }
 
 static const lyc_consumer_rule rules[] = {
+    {.algorithm = "tlora",
+     .verdict = LYC_VERDICT_DIFFERS,
+     .reason = "start values are not read: right only where they were the first singular vectors of the same model"},
     {.tensor = "dora_scale",
      .when = lyc_consumer_dora_on_inputs,
      .verdict = LYC_VERDICT_DROPPED,
