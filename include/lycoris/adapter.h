@@ -93,12 +93,17 @@ typedef struct lyc_network_layer {
     int64_t rank; /* 0: the algorithm has none */
     double alpha; /* NaN: the file does not say, and then the scale is 1 */
     bool dora;
+    lyc_shape weight;               /* that the layer must have for these tensors; rank 0: they do not say it */
     const lyc_tensor_view *tensors; /* under the names that the algorithm has for them */
     size_t tensor_count;
 } lyc_network_layer;
 
 LYC_API size_t lyc_network_file_count(const lyc_network_file *file);
 LYC_API lyc_network_layer lyc_network_file_layer(const lyc_network_file *file, size_t index);
+
+/* The models that the file is for, by names and shapes: "SD 1.x", "SD 2.x", "SDXL", "Flux.1", "SD3"; NULL: they do not
+ * say it. */
+LYC_API const char *lyc_network_file_family(const lyc_network_file *file);
 
 /* The layer of a module, by diffusers' or the original name, with dots or underscores. False: the file has none. */
 LYC_API bool lyc_network_file_find(size_t *index, const lyc_network_file *file, const char *component,

@@ -89,7 +89,12 @@ lyc_network_layer lyc_network_file_layer(const lyc_network_file *file, size_t in
     if (lyc_adapter_number(&alpha, &layer->group, "alpha", (double)NAN, NULL) != LYC_OK) {
         alpha = (double)NAN;
     }
+    lyc_adapter_target target = {0};
+    if (lyc_network_file_target(&target, file, index, NULL) != LYC_OK) {
+        target.weight = (lyc_shape){0};
+    }
     return (lyc_network_layer){
+        .weight = target.weight,
         .name = layer->name,
         .scheme = lyc_key_scheme_name(layer->scheme),
         .component = layer->component,

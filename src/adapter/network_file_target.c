@@ -1,4 +1,4 @@
-/* network_file_target.c - what a layer is, from an adapter's tensors alone
+/* network_file_target.c - what a layer is, and its model, from an adapter's tensors alone
  *
  * Tensors say outputs and inputs times kernel. The kernel stands in a tensor of more than two extents, or, where all of
  * them are matrices, is that of the module of that name in the networks that are known.
@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "adapter/network_file_internal.h"
 
@@ -65,4 +66,61 @@ lyc_status lyc_network_file_target(lyc_adapter_target *out, const lyc_network_fi
     out->weight.dims[0] = extents[0];
     out->weight.dims[1] = extents[1] / positions;
     return LYC_OK;
+}
+
+/* --- the model -----------------------------------------------------------------------------------------------------
+ */
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* By the width of the text states that cross attention reads. */
+static const char *family_of_text_width(int64_t width)
+{
+    static const struct {
+        int64_t width;
+        const char *family;
+    } families[] = {{768, "SD 1.x"}, {1024, "SD 2.x"}, {2048, "SDXL"}};
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        if (families[i].width == width) {
+            return families[i].family;
+        }
+    }
+    return NULL;
+}
+
+static const char *family_of_layer(const lyc_network_file *file, size_t index)
+{
+    const lyc_file_layer *layer = &file->layers[index];
+    const char *module = layer->entry->name;
+    lyc_adapter_target target;
+    if (strcmp(layer->component, "transformer") == 0) {
+        const bool joint = strncmp(layer->entry->original, "joint_blocks", 12) == 0;
+        return joint ? "SD3" : strstr(layer->entry->original, "_blocks.") != NULL ? "Flux.1" : NULL;
+    }
+    if (strcmp(layer->component, "unet") != 0) {
+        return NULL;
+    }
+    if (strstr(module, ".transformer_blocks.1.") != NULL) {
+        return "SDXL";
+    }
+    const bool cross = ends_with(module, "attn2.to_k") || ends_with(module, "attn2.to_v");
+    return cross && lyc_network_file_target(&target, file, index, NULL) == LYC_OK
+               ? family_of_text_width(target.weight.dims[1])
+               : NULL;
+}
+
+const char *lyc_network_file_family(const lyc_network_file *file)
+{
+    const char *family = NULL;
+    bool second = false, transformer = false;
+    for (size_t i = 0; i < file->count && family == NULL; i++) {
+        family = family_of_layer(file, i);
+        second |= strcmp(file->layers[i].component, "text_encoder_2") == 0;
+        transformer |= strcmp(file->layers[i].component, "transformer") == 0;
+    }
+    return family == NULL && second && !transformer ? "SDXL" : family;
 }

@@ -25,8 +25,8 @@ typedef struct lyc_save {
     lyc_arena arena;
 } lyc_save;
 
-/* Writes adapter_config.json and, by `write`, adapter_model.safetensors into the folder `path`, which is made when it is
- * not there. */
+/* Writes adapter_config.json and, by `write`, adapter_model.safetensors into the folder `path`, which is made when it
+ * is not there. */
 typedef lyc_status lyc_save_writer(const char *path, lyc_save *s, lyc_error *err);
 lyc_status lyc_save_peft(const char *path, lyc_save *s, const lyc_network *network, size_t member,
                          lyc_save_writer *write, lyc_error *err);

@@ -18,6 +18,8 @@ static const lyc_option options[] = {
      .help = "the same with mean and largest magnitude, smallest value, and how many values are NaN or infinite"},
     {.name = "key", .kind = LYC_OPTION_LIST, .offset = offsetof(lyc_inspect_config, patterns), .metavar = "PATTERN",
      .help = "only tensors whose name matches the pattern of a shell (* ? [...]); without --stats it means --keys"},
+    {.name = "layers", .letter = 'l', .kind = LYC_OPTION_BOOL, .offset = offsetof(lyc_inspect_config, layers),
+     .help = "of an adapter: a line for each layer with its algorithm, rank, alpha and the weight that it is for"},
     {.name = "meta", .letter = 'm', .kind = LYC_OPTION_BOOL, .offset = offsetof(lyc_inspect_config, meta),
      .help = "the metadata"},
     {.name = "hash", .kind = LYC_OPTION_BOOL, .offset = offsetof(lyc_inspect_config, hash),

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "lycoris/adapter.h"
 #include "lycoris/inspect.h"
 #include "lycoris/option.h"
 
@@ -17,6 +18,7 @@ typedef struct lyc_inspect_config {
     bool hash;
     bool all;
     bool lenient;
+    bool layers;
     lyc_option_list patterns;
 } lyc_inspect_config;
 
@@ -41,6 +43,11 @@ lyc_status lyc_inspect_print_json_error(lyc_inspection *in, const lyc_error *err
 /* Whether the file's tensors are to be listed, and whether this one is. context is the lyc_inspection. */
 bool lyc_inspect_lists_tensors(const lyc_inspection *in);
 bool lyc_inspect_wants(void *context, const lyc_tensor_view *tensor);
+
+/* The adapters of a file: NULL when it has none. */
+lyc_network_file *lyc_inspect_open_adapter(const lyc_inspection *in);
+void lyc_inspect_print_adapter(const lyc_inspection *in, const lyc_network_file *adapter);
+void lyc_inspect_print_adapter_json(lyc_inspection *in, const lyc_network_file *adapter);
 
 /* What a file has of each number type. */
 typedef struct lyc_type_count {

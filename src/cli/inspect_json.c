@@ -140,6 +140,11 @@ lyc_status lyc_inspect_print_json(lyc_inspection *in, lyc_error *err)
     lyc_json_begin_object(&in->json, NULL);
     lyc_json_text(&in->json, "path", in->path);
     print_summary(in);
+    lyc_network_file *adapter = lyc_inspect_open_adapter(in);
+    if (adapter != NULL) {
+        lyc_inspect_print_adapter_json(in, adapter);
+        lyc_network_file_close(adapter);
+    }
     if (in->config->meta) {
         print_metadata(in);
     }

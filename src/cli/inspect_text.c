@@ -344,6 +344,11 @@ lyc_status lyc_inspect_print_text(lyc_inspection *in, lyc_error *err)
     in->printed = true;
     print_summary(in);
     print_types(in);
+    lyc_network_file *adapter = lyc_inspect_open_adapter(in);
+    if (adapter != NULL) {
+        lyc_inspect_print_adapter(in, adapter);
+        lyc_network_file_close(adapter);
+    }
     if (in->config->meta && lyc_safetensors_metadata_count(in->file) > 0) {
         print_metadata(in);
     }

@@ -229,12 +229,59 @@ static void refuses_other_files(void **state)
     assert_int_equal(lyc_network_file_open(&file, test_folder_path(&folder, "none"), NULL, &err), LYC_E_IO);
 }
 
+/* The model by names and shapes. */
+static void says_the_family(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tensors, *family;
+    } cases[] = {
+        {"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight:F32:2x768 "
+         "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight:F32:6x2",
+         "SD 1.x"},
+        {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_A.weight:F32:2x1024 "
+         "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_B.weight:F32:6x2",
+         "SD 2.x"},
+        {"lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lokr_w1:F32:8x8 "
+         "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lokr_w2:F32:80x256",
+         "SDXL"},
+        {"lora_unet_input_blocks_7_1_transformer_blocks_1_attn1_to_k.lora_down.weight:F32:2x8 "
+         "lora_unet_input_blocks_7_1_transformer_blocks_1_attn1_to_k.lora_up.weight:F32:6x2",
+         "SDXL"},
+        {"lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight:F32:2x8 "
+         "lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_up.weight:F32:6x2",
+         "SDXL"},
+        {"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight:F32:2x8 "
+         "lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight:F32:18x2",
+         "Flux.1"},
+        {"lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight:F32:2x8 "
+         "lora_unet_joint_blocks_0_x_block_attn_qkv.lora_up.weight:F32:18x2",
+         "SD3"},
+        {"lora_unet_conv_in.lora_down.weight:F32:2x8 lora_unet_conv_in.lora_up.weight:F32:6x2", NULL},
+    };
+    const char *path = test_folder_path(&folder, "family.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lyc_error err;
+        lyc_network_file *file = NULL;
+        test_tensor_file(path, cases[i].tensors, NULL);
+        if (lyc_network_file_open(&file, path, NULL, &err) != LYC_OK) {
+            fail_msg("%s", err.message);
+        }
+        const char *family = lyc_network_file_family(file);
+        if (cases[i].family == NULL ? family != NULL : family == NULL || strcmp(family, cases[i].family) != 0) {
+            fail_msg("%s: %s", cases[i].tensors, family != NULL ? family : "none");
+        }
+        lyc_network_file_close(file);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(complains),          cmocka_unit_test(reads),
         cmocka_unit_test(finds_layers),       cmocka_unit_test(refuses_other_files),
         cmocka_unit_test(reads_peft_folders), cmocka_unit_test(converts_peft_values),
+        cmocka_unit_test(says_the_family),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

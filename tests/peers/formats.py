@@ -47,7 +47,7 @@ class BaseLayer(ctypes.Structure):
 class Layer(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("scheme", ctypes.c_char_p), ("component", ctypes.c_char_p),
                 ("module", ctypes.c_char_p), ("original", ctypes.c_char_p), ("algorithm", ctypes.c_char_p),
-                ("rank", ctypes.c_int64), ("alpha", ctypes.c_double), ("dora", ctypes.c_bool),
+                ("rank", ctypes.c_int64), ("alpha", ctypes.c_double), ("dora", ctypes.c_bool), ("weight", Shape),
                 ("tensors", ctypes.c_void_p), ("tensor_count", ctypes.c_size_t)]
 
 
