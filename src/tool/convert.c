@@ -170,11 +170,28 @@ static lyc_status plan_made(lyc_conversion *c, lyc_safetensors_plan *plan, size_
     return status;
 }
 
+/* A layer of the file: one layer of the output, or as many as it has parts there. */
+static lyc_status plan_source(lyc_conversion *c, lyc_safetensors_plan *plan, size_t index, lyc_error *err)
+{
+    int count = 1;
+    lyc_convert_layer *layers = &c->layers[c->count];
+    if (lyc_convert_is_fused(c, lyc_network_file_at(c->file, index))) {
+        LYC_TRY(lyc_convert_choose_fused(layers, &count, c, index, err));
+    } else {
+        LYC_TRY(lyc_convert_choose(layers, c, index, err));
+    }
+    for (int i = 0; i < count; i++) {
+        const size_t at = c->count++;
+        LYC_TRY(layers[i].form == LYC_CONVERT_COPY ? plan_copy(c, plan, at, err) : plan_made(c, plan, at, err));
+    }
+    return LYC_OK;
+}
+
 static lyc_status plan_layers(lyc_conversion *c, lyc_safetensors_plan *plan, const lyc_task *task, lyc_error *err)
 {
     lyc_progress progress;
     const size_t count = lyc_network_file_count(c->file);
-    c->layers = lyc_alloc_zero(count + 1, sizeof *c->layers);
+    c->layers = lyc_alloc_zero((count + 1) * LYC_FUSED_PARTS, sizeof *c->layers); /* fits: layers of a file */
     if (c->layers == NULL) {
         return no_memory(err);
     }
@@ -182,11 +199,7 @@ static lyc_status plan_layers(lyc_conversion *c, lyc_safetensors_plan *plan, con
     lyc_status status = LYC_OK;
     for (size_t i = 0; i < count && status == LYC_OK; i++) {
         status = lyc_task_check(task, err);
-        status = status != LYC_OK ? status : lyc_convert_choose(&c->layers[i], c, i, err);
-        c->count = status == LYC_OK ? i + 1 : c->count;
-        if (status == LYC_OK) {
-            status = c->layers[i].form == LYC_CONVERT_COPY ? plan_copy(c, plan, i, err) : plan_made(c, plan, i, err);
-        }
+        status = status != LYC_OK ? status : plan_source(c, plan, i, err);
         lyc_progress_add(&progress, 1);
     }
     lyc_progress_finish(&progress);
@@ -198,7 +211,7 @@ static bool all_are_loras(const lyc_conversion *c)
     for (size_t i = 0; i < c->count; i++) {
         const char *from = lyc_network_file_at(c->file, c->layers[i].index)->algorithm->name;
         const bool same = c->layers[i].form == LYC_CONVERT_COPY || c->layers[i].form == LYC_CONVERT_SAME;
-        if (c->layers[i].form == LYC_CONVERT_DIFFERENCE || (same && strcmp(from, "lora") != 0)) {
+        if (c->layers[i].form == LYC_CONVERT_DIFFERENCE || c->layers[i].dense || (same && strcmp(from, "lora") != 0)) {
             return false;
         }
     }
@@ -345,7 +358,7 @@ static lyc_status write_file(const char *path, lyc_conversion *c, lyc_safetensor
 }
 
 /* A folder of PEFT says ranks and scales of all layers beside the tensors: it is written as a network is. */
-static lyc_status adopt_layers(lyc_network *network, size_t member, lyc_conversion *c, lyc_error *err)
+static lyc_status adopt_layers(lyc_network *network, size_t member, const lyc_conversion *c, lyc_error *err)
 {
     for (size_t i = 0; i < c->count; i++) {
         lyc_convert_layer *l = &c->layers[i];
@@ -359,7 +372,8 @@ static lyc_status adopt_layers(lyc_network *network, size_t member, lyc_conversi
         if (a == NULL) {
             LYC_TRY(lyc_convert_make(&a, c, l, false, err));
         }
-        LYC_TRY(lyc_network_adopt(network, member, a, source->component, source->entry->name, source->name, err));
+        const char *module = l->form == LYC_CONVERT_ROWS ? l->fused.parts[l->part] : source->entry->name;
+        LYC_TRY(lyc_network_adopt(network, member, a, source->component, module, source->name, err));
     }
     return LYC_OK;
 }
@@ -444,6 +458,15 @@ size_t lyc_conversion_count(const lyc_conversion *c)
     return c->count;
 }
 
+static const char *algorithm_of(const lyc_convert_layer *l, const char *from)
+{
+    const bool parts = l->form == LYC_CONVERT_ROWS || l->form == LYC_CONVERT_FUSED;
+    if (l->form == LYC_CONVERT_DIFFERENCE || (parts && l->dense)) {
+        return "full";
+    }
+    return l->form == LYC_CONVERT_PRODUCT || l->form == LYC_CONVERT_SVD || parts ? "lora" : from;
+}
+
 lyc_converted_layer lyc_conversion_layer(const lyc_conversion *c, size_t index)
 {
     assert(index < c->count);
@@ -454,9 +477,7 @@ lyc_converted_layer lyc_conversion_layer(const lyc_conversion *c, size_t index)
         .name = source->name,
         .written = l->written,
         .from = from,
-        .to = l->form == LYC_CONVERT_DIFFERENCE                              ? "full"
-              : l->form == LYC_CONVERT_PRODUCT || l->form == LYC_CONVERT_SVD ? "lora"
-                                                                             : from,
+        .to = algorithm_of(l, from),
         .copied = l->form == LYC_CONVERT_COPY && c->keep_dtype,
         .rank = l->rank,
         .error = l->error,

@@ -8,17 +8,20 @@
 #ifndef LYC_TOOL_CONVERT_H
 #define LYC_TOOL_CONVERT_H
 
+#include "adapter/fused.h"
 #include "adapter/network_file.h"
 #include "base/arena.h"
 #include "lycoris/convert.h"
 #include "tool/consumer/consumer.h"
 
 typedef enum lyc_convert_form {
-    LYC_CONVERT_COPY,      /* the tensors as they are, under other names */
-    LYC_CONVERT_SAME,      /* the same algorithm in the form that the naming scheme has: scales multiplied in */
-    LYC_CONVERT_PRODUCT,   /* a LoRA of the exact product */
-    LYC_CONVERT_SVD,       /* a LoRA that comes nearest */
-    LYC_CONVERT_DIFFERENCE /* the change itself */
+    LYC_CONVERT_COPY,       /* the tensors as they are, under other names */
+    LYC_CONVERT_SAME,       /* the same algorithm in the form that the naming scheme has: scales multiplied in */
+    LYC_CONVERT_PRODUCT,    /* a LoRA of the exact product */
+    LYC_CONVERT_SVD,        /* a LoRA that comes nearest */
+    LYC_CONVERT_DIFFERENCE, /* the change itself */
+    LYC_CONVERT_ROWS,       /* some rows of the layer: one of the parts that diffusers has of it */
+    LYC_CONVERT_FUSED       /* the parts in one */
 } lyc_convert_form;
 
 typedef struct lyc_convert_layer {
@@ -30,6 +33,15 @@ typedef struct lyc_convert_layer {
     int64_t rank;
     double error;
     lyc_adapter *kept; /* an approximation, made while planning */
+
+    /* Of parts and of what is made of them: as differences instead of LoRAs; shares of the rows and which of them. */
+    bool dense;
+    lyc_fused fused;
+    int part;
+    size_t sources[LYC_FUSED_PARTS]; /* index in the file + 1; 0: the file has no such part */
+    int64_t unit;                    /* rows of a share */
+
+    bool swap; /* the halves of the rows are exchanged */
 } lyc_convert_layer;
 
 /* A tensor of the output: of the layer's file where it is copied, else that of this name of what is made. */
@@ -66,8 +78,29 @@ lyc_status lyc_convert_choose(lyc_convert_layer *layer, lyc_conversion *c, size_
 /* Name of a layer in the output, without suffix. */
 const char *lyc_convert_name(lyc_conversion *c, const lyc_file_layer *layer);
 
+/* The type of what is computed for a layer: that of its first tensor that is a matrix, when types are kept. */
+lyc_dtype lyc_convert_dtype(const lyc_conversion *c, const lyc_file_layer *layer);
+
 /* The scheme in which a layer is written. */
 lyc_key_scheme lyc_convert_scheme(const lyc_conversion *c, const lyc_file_layer *layer);
+
+/* Whether a layer of a transformer has to be divided, or put together with others, for the names that are wanted: then
+ * *count of layers says into how many, 0 for a part whose matrix is made already. */
+bool lyc_convert_is_fused(const lyc_conversion *c, const lyc_file_layer *source);
+lyc_status lyc_convert_choose_fused(lyc_convert_layer layers[LYC_FUSED_PARTS], int *count, lyc_conversion *c,
+                                    size_t index, lyc_error *err);
+
+/* The halves of the rows have to be exchanged. */
+bool lyc_convert_swaps(const lyc_conversion *c, const lyc_file_layer *source, const lyc_adapter_target *target);
+void lyc_convert_swap(lyc_adapter *a);
+
+/* The adapter of a layer of form ROWS or FUSED. */
+lyc_status lyc_convert_make_fused(lyc_adapter **out, const lyc_conversion *c, const lyc_convert_layer *layer,
+                                  lyc_error *err);
+
+/* A LoRA without numbers, its alpha as large as its rank. */
+lyc_status lyc_convert_new_lora(lyc_adapter **out, const char *name, const lyc_adapter_target *target, int64_t rank,
+                                lyc_error *err);
 
 /* Makes the layer's approximation, which stays in it. */
 lyc_status lyc_convert_approximate(lyc_convert_layer *layer, const lyc_conversion *c, lyc_error *err);

@@ -182,8 +182,7 @@ static lyc_status choose_algorithm(lyc_convert_layer *layer, lyc_conversion *c, 
     return status;
 }
 
-/* The type of the first tensor that is a matrix. */
-static lyc_dtype type_of(const lyc_conversion *c, const lyc_file_layer *layer)
+lyc_dtype lyc_convert_dtype(const lyc_conversion *c, const lyc_file_layer *layer)
 {
     for (size_t i = 0; c->options->keep_dtype && i < layer->group.count; i++) {
         const lyc_dtype dtype = layer->group.tensors[i].dtype;
@@ -197,7 +196,8 @@ static lyc_dtype type_of(const lyc_conversion *c, const lyc_file_layer *layer)
 lyc_status lyc_convert_choose(lyc_convert_layer *layer, lyc_conversion *c, size_t index, lyc_error *err)
 {
     const lyc_file_layer *source = lyc_network_file_at(c->file, index);
-    *layer = (lyc_convert_layer){.index = index, .dtype = type_of(c, source), .written = lyc_convert_name(c, source)};
+    *layer = (lyc_convert_layer){
+        .index = index, .dtype = lyc_convert_dtype(c, source), .written = lyc_convert_name(c, source)};
     if (layer->written == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for the names of layers");
     }
@@ -206,6 +206,14 @@ lyc_status lyc_convert_choose(lyc_convert_layer *layer, lyc_conversion *c, size_
                                             : LYC_OK);
     if (c->consumer == NULL && c->options->algorithm == NULL) {
         layer->form = same_form(c, source);
+    }
+    if (strcmp(source->component, "transformer") == 0) {
+        LYC_TRY(lyc_network_file_target(&layer->target, c->file, index, err));
+        layer->swap = lyc_convert_swaps(c, source, &layer->target);
+        if (layer->swap && layer->form != LYC_CONVERT_COPY && layer->form != LYC_CONVERT_SAME) {
+            return refuse(c, source, "which is not converted together with its halves", err);
+        }
+        layer->form = layer->swap ? LYC_CONVERT_SAME : layer->form;
     }
     if (layer->form == LYC_CONVERT_SAME) {
         return lyc_network_file_target(&layer->target, c->file, index, err);

@@ -13,8 +13,8 @@
 #include "tensor/shape.h"
 #include "tool/convert.h"
 
-static lyc_status new_lora(lyc_adapter **out, const char *name, const lyc_adapter_target *target, int64_t rank,
-                           lyc_error *err)
+lyc_status lyc_convert_new_lora(lyc_adapter **out, const char *name, const lyc_adapter_target *target, int64_t rank,
+                                lyc_error *err)
 {
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, rank);
@@ -105,7 +105,7 @@ static lyc_status approximate(lyc_adapter **out, lyc_convert_layer *layer, const
     const int64_t wanted_rank = c->options->rank > 0 ? c->options->rank : ranks_of_energy(&svd, energy);
     layer->rank = wanted_rank < svd.n ? wanted_rank : svd.n;
     layer->error = error_of(&svd, layer->rank);
-    status = new_lora(out, source->name, &layer->target, layer->rank, err);
+    status = lyc_convert_new_lora(out, source->name, &layer->target, layer->rank, err);
     if (status == LYC_OK) {
         take_ranks(*out, &svd, layer->rank);
     }
@@ -130,7 +130,7 @@ static lyc_status make_from(lyc_adapter **out, const lyc_convert_layer *layer, c
 {
     lyc_adapter_target target = layer->target;
     if (layer->form == LYC_CONVERT_PRODUCT) {
-        LYC_TRY(new_lora(out, source->name, &target, layer->rank, err));
+        LYC_TRY(lyc_convert_new_lora(out, source->name, &target, layer->rank, err));
         return empty ? LYC_OK : make_product(*out, source, err);
     }
     target.has_bias = lyc_adapter_changes_bias(source);
@@ -143,8 +143,14 @@ lyc_status lyc_convert_make(lyc_adapter **out, const lyc_conversion *c, const ly
 {
     lyc_adapter *source = NULL;
     lyc_adapter *made = NULL;
+    if (layer->form == LYC_CONVERT_ROWS || layer->form == LYC_CONVERT_FUSED) {
+        return lyc_convert_make_fused(out, c, layer, err);
+    }
     LYC_TRY(lyc_network_file_adapter(&source, c->file, layer->index, &layer->target, err));
     if (layer->form == LYC_CONVERT_SAME) {
+        if (layer->swap) {
+            lyc_convert_swap(source);
+        }
         *out = source;
         return LYC_OK;
     }

@@ -334,6 +334,100 @@ static void refuses(void **state)
     assert_string_equal(test_folder_list(&folder), "in.safetensors ");
 }
 
+/* Flux.1: q, k and v of diffusers are one matrix of the original code, and come back as they were. */
+static void fuses_and_splits(void **state)
+{
+    (void)state;
+    static const char block[] = "transformer.single_transformer_blocks.3";
+    static const char *const parts[] = {"attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"};
+    char text[1024] = "";
+    for (int i = 0; i < 4; i++) {
+        char one[256];
+        snprintf(one, sizeof one, "%s%s.%s.lora_A.weight:F16:2x5=%g %s.%s.lora_B.weight:F16:%dx2=%d", i > 0 ? " " : "",
+                 block, parts[i], 0.5 * (i + 1), block, parts[i], i < 3 ? 4 : 16, i + 1);
+        strcat(text, one);
+    }
+    const char *in = test_folder_path(&folder, "in.safetensors");
+    const char *out = test_folder_path(&folder, "out.safetensors");
+    const char *back = test_folder_path(&folder, "back.safetensors");
+    test_tensor_file(in, text, NULL);
+    const lyc_convert_options to_kohya = {.scheme = "kohya", .keep_dtype = true, .force = true};
+    const lyc_convert_options to_diffusers = {.scheme = "diffusers", .keep_dtype = true, .force = true};
+    lyc_error err;
+    lyc_conversion *conversion = NULL;
+    lyc_network_file *file = open_file(in);
+    assert_int_equal(lyc_convert(&conversion, out, file, &to_kohya, NULL, &err), LYC_OK);
+    assert_int_equal(lyc_conversion_count(conversion), 1);
+    assert_string_equal(lyc_conversion_layer(conversion, 0).written, "lora_unet_single_blocks_3_linear1");
+    assert_int_equal(lyc_conversion_layer(conversion, 0).rank, 8);
+    lyc_conversion_free(conversion);
+    lyc_network_file_close(file);
+
+    /* Row 5 is of k: 2 * 1 * 2 = 4 in every column; row 20 of proj_mlp: 4 * 2 * 2 = 16. */
+    int64_t n;
+    float *change = change_of(out, &n);
+    assert_int_equal(n, 28 * 5);
+    assert_true(change[5 * 5 + 1] == 4.0f && change[20 * 5 + 4] == 16.0f);
+    lyc_free(change);
+
+    file = open_file(out);
+    assert_int_equal(lyc_convert(&conversion, back, file, &to_diffusers, NULL, &err), LYC_OK);
+    assert_int_equal(lyc_conversion_count(conversion), 4);
+    lyc_conversion_free(conversion);
+    lyc_network_file_close(file);
+    for (int i = 0; i < 4; i++) {
+        char name[256];
+        snprintf(name, sizeof name, "%s.%s.lora_B.weight", block, parts[i]);
+        assert_same_numbers(in, name, back, name);
+        snprintf(name, sizeof name, "%s.%s.lora_A.weight", block, parts[i]);
+        assert_same_numbers(in, name, back, name);
+    }
+}
+
+/* The last modulation has shift and scale in the other order; a missing part is zero; a difference is cut by rows. */
+static void swaps_and_completes(void **state)
+{
+    (void)state;
+    int64_t n;
+    lyc_error err;
+    lyc_conversion *conversion = NULL;
+    const char *in = test_folder_path(&folder, "in.safetensors");
+    const char *out = test_folder_path(&folder, "out.safetensors");
+    const lyc_convert_options to_kohya = {.scheme = "kohya", .keep_dtype = true, .force = true};
+    const lyc_convert_options to_diffusers = {.scheme = "diffusers", .keep_dtype = true, .force = true};
+    test_tensor_file(in,
+                     "transformer.transformer_blocks.2.attn.to_k.lora_A.weight:F32:1x3=1 "
+                     "transformer.transformer_blocks.2.attn.to_k.lora_B.weight:F32:2x1=5 "
+                     "transformer.single_transformer_blocks.0.proj_out.lora_A.weight:F32:1x3 "
+                     "transformer.single_transformer_blocks.0.proj_out.lora_B.weight:F32:2x1",
+                     NULL);
+    lyc_network_file *file = open_file(in);
+    assert_int_equal(lyc_convert(&conversion, out, file, &to_kohya, NULL, &err), LYC_OK);
+    lyc_conversion_free(conversion);
+    lyc_network_file_close(file);
+    size_t index;
+    file = open_file(out);
+    assert_true(lyc_network_file_find(&index, file, "transformer", "double_blocks_2_img_attn_qkv"));
+    assert_int_equal(lyc_network_file_layer(file, index).weight.dims[0], 6);
+    lyc_network_file_close(file);
+
+    lyc_adapter_target target;
+    test_tensor_file(in,
+                     "lora_unet_final_layer_adaLN_modulation_1.lora_down.weight:F32:1x3=1 "
+                     "lora_unet_final_layer_adaLN_modulation_1.lora_up.weight:F32:4x1=2",
+                     NULL);
+    file = open_file(in);
+    assert_int_equal(lyc_network_file_target(&target, file, 0, &err), LYC_OK);
+    assert_int_equal(lyc_convert(&conversion, out, file, &to_diffusers, NULL, &err), LYC_OK);
+    assert_false(lyc_conversion_layer(conversion, 0).copied);
+    assert_string_equal(lyc_conversion_layer(conversion, 0).written, "transformer.norm_out.linear");
+    lyc_conversion_free(conversion);
+    lyc_network_file_close(file);
+    float *change = change_of(out, &n);
+    assert_true(n == 12 && change[0] == 2.0f);
+    lyc_free(change);
+}
+
 /* A number that fp16 does not hold ends the conversion, and nothing is left. */
 static void overflow(void **state)
 {
@@ -366,6 +460,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(approximations, set_up, tear_down),
         cmocka_unit_test_setup_teardown(renames, set_up, tear_down),
         cmocka_unit_test_setup_teardown(folds_scales, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(fuses_and_splits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(swaps_and_completes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(for_programs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(overflow, set_up, tear_down),
