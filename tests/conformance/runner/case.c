@@ -19,6 +19,7 @@ static const struct {
     {"cases.json", "cases"},
     {"layer_lists.json", "lists"},
     {"parameter_counts.json", "configs"},
+    {"learning_rates.json", "cases"},
 };
 enum { DOCUMENT_COUNT = sizeof documents / sizeof documents[0] };
 
@@ -54,11 +55,19 @@ static void set_name(lyc_case *c, size_t index)
         snprintf(c->name, sizeof c->name, "%.*s", length, file);
     } else if (lyc_case_text(c, "architecture") != NULL && lyc_case_text(c, "preset") != NULL) {
         snprintf(c->name, sizeof c->name, "%s/%s", lyc_case_text(c, "architecture"), lyc_case_text(c, "preset"));
+    } else if (lyc_case_text(c, "schedule") != NULL) {
+        snprintf(c->name, sizeof c->name, "%s_%zu", lyc_case_text(c, "schedule"), index);
     } else if (lyc_case_text(c, "config") != NULL) {
         snprintf(c->name, sizeof c->name, "%s", lyc_case_text(c, "config"));
     } else {
         snprintf(c->name, sizeof c->name, "%zu", index);
     }
+}
+
+/* The case's own, else the one that all cases of the document share. */
+static double tolerance(const json_t *json, const json_t *document, const char *name)
+{
+    return number_member(json_object_get(json, name) != NULL ? json : document, name);
 }
 
 void lyc_case_init(lyc_case *c, const char *folder, const json_t *document, size_t index)
@@ -70,8 +79,8 @@ void lyc_case_init(lyc_case *c, const char *folder, const json_t *document, size
         .folder_name = slash != NULL ? slash + 1 : folder,
         .json = json,
         .document = document,
-        .absolute_tolerance = number_member(json, "absolute_tolerance"),
-        .relative_tolerance = number_member(json, "relative_tolerance"),
+        .absolute_tolerance = tolerance(json, document, "absolute_tolerance"),
+        .relative_tolerance = tolerance(json, document, "relative_tolerance"),
     };
     set_name(c, index);
 }
