@@ -1,0 +1,97 @@
+/* folder.c - what is in a folder
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/file_call.h"
+#include "base/memory.h"
+
+typedef struct entry {
+    const char *name;
+    bool is_folder;
+} entry;
+
+typedef struct listing {
+    entry *entries;
+    size_t count, capacity;
+    lyc_arena arena;
+} listing;
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const entry *)a)->name, ((const entry *)b)->name);
+}
+
+static lyc_status add(listing *list, const char *name, bool is_folder, lyc_error *err)
+{
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        entry *entries = lyc_realloc(list->entries, capacity * sizeof *entries); /* fits: names of files that exist */
+        if (entries == NULL) {
+            return lyc_fail(err, LYC_E_MEMORY, "no memory for the names in a folder");
+        }
+        list->entries = entries;
+        list->capacity = capacity;
+    }
+    const char *copy = lyc_arena_text(&list->arena, name);
+    if (copy == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for the names in a folder");
+    }
+    list->entries[list->count++] = (entry){.name = copy, .is_folder = is_folder};
+    return LYC_OK;
+}
+
+static lyc_status read_all(listing *list, DIR *open_folder, const char *folder, lyc_error *err)
+{
+    for (;;) {
+        struct stat info;
+        errno = 0;
+        const struct dirent *found = readdir(open_folder);
+        if (found == NULL) {
+            return errno == 0 ? LYC_OK : lyc_fail_errno(err, LYC_E_IO, errno, "cannot read the folder %s", folder);
+        }
+        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0) {
+            continue;
+        }
+        const bool is_folder = fstatat(dirfd(open_folder), found->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
+        LYC_TRY(add(list, found->d_name, is_folder, err));
+    }
+}
+
+lyc_status lyc_folder_list(const char *folder, lyc_folder_visitor visit, void *context, lyc_error *err)
+{
+    listing list = {0};
+    DIR *open_folder = opendir(folder);
+    if (open_folder == NULL) {
+        return lyc_fail_errno(err, LYC_E_IO, errno, "cannot open the folder %s", folder);
+    }
+    lyc_status status = read_all(&list, open_folder, folder, err);
+    closedir(open_folder);
+    if (status == LYC_OK && list.count > 0) {
+        qsort(list.entries, list.count, sizeof *list.entries, compare);
+    }
+    for (size_t i = 0; i < list.count && status == LYC_OK; i++) {
+        status = visit(context, list.entries[i].name, list.entries[i].is_folder, err);
+    }
+    lyc_free(list.entries);
+    lyc_arena_clear(&list.arena);
+    return status;
+}
+
+lyc_status lyc_file_remove(const char *path, lyc_error *err)
+{
+    if (lyc_call_unlinkat(AT_FDCWD, path) == 0 || errno == ENOENT) {
+        return LYC_OK;
+    }
+    return lyc_fail_errno(err, LYC_E_OUTPUT, errno, "cannot remove %s", path);
+}

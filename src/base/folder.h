@@ -1,0 +1,20 @@
+/* folder.h - what is in a folder
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LYC_BASE_FOLDER_H
+#define LYC_BASE_FOLDER_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* Removes a file; nothing when there is none. */
+lyc_status lyc_file_remove(const char *path, lyc_error *err);
+
+/* Names of the files and folders in a folder, but "." and "..", in byte order; visit returns an error to end.
+ * LYC_E_IO. */
+typedef lyc_status (*lyc_folder_visitor)(void *context, const char *name, bool is_folder, lyc_error *err);
+lyc_status lyc_folder_list(const char *folder, lyc_folder_visitor visit, void *context, lyc_error *err);
+
+#endif
