@@ -182,16 +182,21 @@ lyc_status lyc_adapter_choose(lyc_adapter_choice *out, const lyc_layer *layer, c
 {
     bool must_branch = false;
     for (int k = 0; k < site_count; k++) {
-        must_branch |= lyc_site_drops_branch(&sites[k]);
+        const lyc_value *ranks = sites[k].ranks; /* ranks of each sample have no common weight */
+        must_branch |= lyc_site_drops_branch(&sites[k]) || (ranks != NULL && ranks->shape.dims[0] > 1);
     }
     *out = (lyc_adapter_choice){.form = LYC_ADAPTER_MERGED,
                                 .structured_known = lyc_adapter_structure_known(layer, sites, site_count)};
+    if (must_branch && out->structured_known) {
+        out->form = LYC_ADAPTER_STRUCTURED;
+        return LYC_OK;
+    }
     LYC_TRY(estimate_form(&out->merged, layer, sites, site_count, x, LYC_ADAPTER_MERGED, err));
     if (!out->structured_known) {
         return LYC_OK;
     }
     LYC_TRY(estimate_form(&out->structured, layer, sites, site_count, x, LYC_ADAPTER_STRUCTURED, err));
-    if (must_branch || out->structured.work < out->merged.work) {
+    if (out->structured.work < out->merged.work) {
         out->form = LYC_ADAPTER_STRUCTURED;
     }
     return LYC_OK;

@@ -23,8 +23,19 @@ lyc_status lyc_network_new(lyc_network **out, lyc_network_use use, lyc_error *er
         return no_memory(err);
     }
     (*out)->use = use;
-    (*out)->samples = 1;
+    (*out)->samples = (*out)->sample_capacity = 1;
     return LYC_OK;
+}
+
+void lyc_network_set_use(lyc_network *network, lyc_network_use use)
+{
+    assert((use == LYC_NETWORK_FIXED) == (network->use == LYC_NETWORK_FIXED));
+    network->use = use;
+}
+
+void lyc_network_freeze(lyc_network *network, size_t member)
+{
+    network->members[member]->frozen = true;
 }
 
 static void member_free(lyc_member *m)
@@ -117,7 +128,7 @@ static lyc_status add_layer(lyc_network *network, lyc_member *m, lyc_adapter *ad
                   .module = lyc_arena_text(&m->arena, module),
                   .key = lyc_arena_text(&m->arena, key)},
         .slot = lyc_block_slot(component, module),
-        .ranks = adapter->algorithm->ranks != NULL ? lyc_alloc_zero(network->samples, sizeof(float)) : NULL};
+        .ranks = adapter->algorithm->ranks != NULL ? lyc_alloc_zero(network->sample_capacity, sizeof(float)) : NULL};
     m->count++;
     const bool complete = layer->entry.component != NULL && layer->entry.module != NULL && layer->entry.key != NULL &&
                           (layer->ranks != NULL || adapter->algorithm->ranks == NULL);

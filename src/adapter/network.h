@@ -35,6 +35,10 @@ typedef struct lyc_network_part {
 
 lyc_status lyc_network_new(lyc_network **out, lyc_network_use use, lyc_error *err);
 
+/* Graphs that are built from now on have the adapters in this use: a network in training is EXCHANGEABLE in graphs of
+ * validation and samples, which have no dropouts, over the same numbers. Not for FIXED ones. */
+void lyc_network_set_use(lyc_network *network, lyc_network_use use);
+
 /* Plans built with the network must be freed before. */
 void lyc_network_free(lyc_network *network);
 
@@ -52,6 +56,9 @@ lyc_status lyc_network_add_selection(size_t *member, lyc_network *network, const
 lyc_status lyc_network_add_empty(size_t *member, lyc_network *network, lyc_error *err);
 lyc_status lyc_network_adopt(lyc_network *network, size_t member, lyc_adapter *adapter, const char *component,
                              const char *module, const char *key, lyc_error *err);
+
+/* A member that does not learn beside others that do: its numbers are packed once. Before graphs are built. */
+void lyc_network_freeze(lyc_network *network, size_t member);
 
 /* Takes the last member away again. */
 void lyc_network_remove(lyc_network *network, size_t member);
@@ -104,7 +111,8 @@ void lyc_network_set_step(lyc_network *network, int step, int steps);
  * others draw theirs. samples of graphs that are built later: lyc_network_set_samples. */
 void lyc_network_set_timesteps(lyc_network *network, const float *timesteps, size_t count, double draw);
 
-/* Samples that have ranks of their own; 1 (the start value): all have the same. Before graphs are built. */
+/* Samples that have ranks of their own in graphs that are built from now on; 1 (the start value): all have the same.
+ * Once there are adapters at most as many as before. */
 lyc_status lyc_network_set_samples(lyc_network *network, size_t samples, lyc_error *err);
 
 /* Key of the dropouts in training: seed and step. */

@@ -27,12 +27,13 @@ static void add_site(lyc_adapter_site *site, lyc_network *network, lyc_graph *g,
                                            [LYC_NETWORK_EXCHANGEABLE] = LYC_VALUE_INPUT,
                                            [LYC_NETWORK_TRAINED] = LYC_VALUE_PARAM};
     const lyc_adapter *a = layer->entry.adapter;
-    lyc_adapter_site_init(site, g, a, kinds[network->use]);
+    const bool frozen = network->members[member]->frozen;
+    lyc_adapter_site_init(site, g, a, frozen ? LYC_VALUE_WEIGHT : kinds[network->use]);
     site->multiplier = input(g, a, "strength", 1);
     if (layer->ranks != NULL) {
         site->ranks = input(g, a, "ranks", a->algorithm->ranks_by_timestep ? (int64_t)network->samples : 1);
     }
-    if (network->use == LYC_NETWORK_TRAINED) {
+    if (network->use == LYC_NETWORK_TRAINED && !frozen) {
         const lyc_member *m = network->members[member];
         site->key = lyc_graph_input(g, key_name, LYC_INDEX, LYC_SHAPE(2));
         site->stream = LYC_ADAPTER_STREAMS * (int)(member * 65536 + (size_t)(layer - m->layers));

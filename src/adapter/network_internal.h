@@ -20,6 +20,7 @@ typedef struct lyc_member {
     lyc_member_layer *layers;
     size_t count, capacity;
     lyc_hashmap by_module; /* "component/module": index in layers + 1 */
+    bool frozen;
     double unet, text;
     double from, to;                            /* of the steps */
     double blocks[LYC_NETWORK_BLOCKS + 1];      /* the last one: modules in no block */
@@ -32,7 +33,7 @@ struct lyc_network {
     lyc_member *members[LYC_ADAPTER_MAX_SITES];
     size_t count;
     lyc_hashmap inputs; /* by their names in graphs: where their numbers are */
-    size_t samples;
+    size_t samples, sample_capacity; /* of graphs that are built now, and of ranks */
     float timestep; /* of the first sample; ranks of new layers begin with it */
     double draw;
     int step, steps;

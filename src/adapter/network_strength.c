@@ -80,7 +80,7 @@ static bool set_rank(const lyc_network *network, lyc_member_layer *layer, size_t
 
 void lyc_network_fill_ranks(const lyc_network *network, lyc_member_layer *layer)
 {
-    for (size_t i = 0; layer->ranks != NULL && i < network->samples; i++) {
+    for (size_t i = 0; layer->ranks != NULL && i < network->sample_capacity; i++) {
         set_rank(network, layer, i, (double)network->timestep);
     }
 }
@@ -93,7 +93,7 @@ void lyc_network_set_timesteps(lyc_network *network, const float *timesteps, siz
     for (size_t k = 0; k < network->count; k++) {
         lyc_member *m = network->members[k];
         for (size_t i = 0; i < m->count; i++) {
-            for (size_t s = 0; m->layers[i].ranks != NULL && s < network->samples; s++) {
+            for (size_t s = 0; m->layers[i].ranks != NULL && s < network->sample_capacity; s++) {
                 const double t = (double)(s < count ? timesteps[s] : network->timestep);
                 changed = set_rank(network, &m->layers[i], s, t) || changed;
             }
@@ -104,10 +104,11 @@ void lyc_network_set_timesteps(lyc_network *network, const float *timesteps, siz
 
 lyc_status lyc_network_set_samples(lyc_network *network, size_t samples, lyc_error *err)
 {
-    if (network->count > 0 && samples != network->samples) {
+    if (network->count > 0 && samples > network->sample_capacity) {
         return lyc_fail(err, LYC_E_ARGUMENT, "samples with ranks of their own come before adapters");
     }
     network->samples = samples > 0 ? samples : 1;
+    network->sample_capacity = network->count > 0 ? network->sample_capacity : network->samples;
     return LYC_OK;
 }
 

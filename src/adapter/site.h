@@ -55,7 +55,7 @@ typedef struct lyc_adapter_cost {
 typedef struct lyc_adapter_choice {
     lyc_adapter_form form; /* STRUCTURED or MERGED */
     bool structured_known; /* false: only the merged form exists for these adapters and this layer */
-    lyc_adapter_cost structured, merged;
+    lyc_adapter_cost structured, merged; /* zeros where there is no choice */
 } lyc_adapter_choice;
 
 /* Makes the values of the adapter's parameters in the graph: LYC_VALUE_PARAM (trainable ones), LYC_VALUE_INPUT (bound,
