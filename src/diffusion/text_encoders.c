@@ -67,9 +67,9 @@ void lyc_text_encoders_clear(lyc_text_encoders *e)
 }
 
 /* SDXL's standard, clip skip 1 or 2, is the last layer but one. */
-static lyc_clip_text_request layer_of(const lyc_text_encoders *e, int index, int clip_skip)
+lyc_clip_text_request lyc_text_layer(bool is_xl, int index, int clip_skip)
 {
-    if (!e->is_xl) {
+    if (!is_xl) {
         return (lyc_clip_text_request){.skip = clip_skip - 1, .final_norm = true};
     }
     return (lyc_clip_text_request){.skip = clip_skip <= 2 ? 1 : clip_skip - 1, .pooled = index == 1};
@@ -174,7 +174,7 @@ static lyc_status encode(float *out, float *pooled, lyc_text_encoders *e, int in
 {
     encoded x = {0};
     const size_t width = (size_t)e->encoder[index].config->hidden_size;
-    const lyc_clip_text_request layer = layer_of(e, index, r->clip_skip);
+    const lyc_clip_text_request layer = lyc_text_layer(e->is_xl, index, r->clip_skip);
     const size_t tokens = lyc_sequences_state_count(s);
     lyc_status status = allocate_encoded(&x, s, width, layer.pooled ? e->pooled_width : 0, err);
     if (status != LYC_OK) {
@@ -264,7 +264,7 @@ static lyc_status check_layer(const lyc_text_encoders *e, const lyc_text_request
 {
     for (int i = 0; i < e->count; i++) {
         const int layers = e->encoder[i].config->layers;
-        if (r->clip_skip < 1 || layer_of(e, i, r->clip_skip).skip >= layers) {
+        if (r->clip_skip < 1 || lyc_text_layer(e->is_xl, i, r->clip_skip).skip >= layers) {
             return lyc_fail(err, LYC_E_ARGUMENT, "clip skip %d, expected 1 to %d", r->clip_skip, layers);
         }
     }

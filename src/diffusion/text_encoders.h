@@ -31,6 +31,9 @@ lyc_status lyc_text_encoders_init(lyc_text_encoders *encoders, const lyc_checkpo
                                   const lyc_runner_options *options, lyc_error *err);
 void lyc_text_encoders_clear(lyc_text_encoders *encoders);
 
+/* What is asked of encoder `index` (0 or 1); clip_skip from 1. */
+lyc_clip_text_request lyc_text_layer(bool is_xl, int index, int clip_skip);
+
 /* How prompts become states. */
 typedef struct lyc_text_request {
     const char *prompt;
