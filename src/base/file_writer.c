@@ -32,7 +32,7 @@ struct lyc_file_writer {
     int fd;
     int temporary; /* handle; -1: none */
     bool force;
-    bool copy_inside; /* copy_file_range has not been refused */
+    atomic_bool copy_inside; /* copy_file_range has not been refused */
     uint64_t reserved;
     uint64_t position;    /* where the buffer begins */
     _Atomic uint64_t end; /* of all that was written */
@@ -193,6 +193,38 @@ lyc_status lyc_file_writer_open(lyc_file_writer **out, const char *path, const l
     return LYC_OK;
 }
 
+/* What open finds out by making the temporary file. */
+static lyc_status check_folder(const lyc_file_writer *w, lyc_error *err)
+{
+    struct statvfs disk;
+    if (faccessat(w->folder, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        return fail(w, err);
+    }
+    if (fstatvfs(w->folder, &disk) == 0 && w->reserved / disk.f_frsize > disk.f_bavail) {
+        errno = ENOSPC;
+        return fail(w, err);
+    }
+    return LYC_OK;
+}
+
+lyc_status lyc_file_writer_check(const char *path, const lyc_file_writer_options *options, lyc_error *err)
+{
+    mode_t mode = 0;
+    const size_t path_size = strlen(path) + 1;
+    lyc_file_writer *w = lyc_alloc_zero(1, sizeof *w + path_size);
+    if (w == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory to write %s", path);
+    }
+    memcpy(w->path, path, path_size);
+    w->fd = w->folder = w->temporary = -1;
+    w->reserved = options->size_bytes;
+    lyc_status status = open_folder(w, err);
+    status = status != LYC_OK ? status : check_place(&mode, w, options, err);
+    status = status != LYC_OK ? status : check_folder(w, err);
+    lyc_file_writer_close(w);
+    return status;
+}
+
 static void extend(lyc_file_writer *w, uint64_t end)
 {
     uint64_t known = atomic_load(&w->end);
@@ -257,12 +289,13 @@ lyc_status lyc_file_writer_rewrite(lyc_file_writer *w, uint64_t offset, const vo
 
 /* Copies inside the system as long as that works; *done bytes. Anything that copy_file_range does not do on these files
  * is left to the caller, who meets a real error again. */
-static void copy_inside(uint64_t *done, lyc_file_writer *w, const lyc_file_map *map, size_t offset, size_t size)
+static void copy_inside(uint64_t *done, lyc_file_writer *w, uint64_t place, const lyc_file_map *map, size_t offset,
+                        size_t size)
 {
     *done = 0;
     while (w->copy_inside && *done < size) {
         off_t from = (off_t)(offset + *done);
-        off_t to = (off_t)(w->position + *done);
+        off_t to = (off_t)(place + *done);
         const ssize_t n = lyc_call_copy_file_range(lyc_file_map_descriptor(map), &from, w->fd, &to, size - *done);
         if (n > 0) {
             *done += (uint64_t)n;
@@ -277,7 +310,7 @@ static lyc_status append_range(lyc_file_writer *w, const lyc_file_map *map, size
     uint64_t done = 0;
     if (size >= COPY_INSIDE_MIN) {
         LYC_TRY(flush(w, err));
-        copy_inside(&done, w, map, offset, size);
+        copy_inside(&done, w, w->position, map, offset, size);
         w->position += done;
         extend(w, w->position);
     }
@@ -287,16 +320,34 @@ static lyc_status append_range(lyc_file_writer *w, const lyc_file_map *map, size
     return lyc_file_writer_append(w, lyc_file_map_data(map) + offset + done, size - (size_t)done, err);
 }
 
-lyc_status lyc_file_writer_append_map(lyc_file_writer *w, const lyc_file_map *map, size_t offset, size_t size,
-                                      lyc_error *err)
+/* The input's fault is told first: the kernel refuses to write (EFAULT) what a shortened input does not have. */
+static lyc_status blame(lyc_status status, const lyc_file_map *map, lyc_error *err)
 {
-    assert(offset <= lyc_file_map_size(map) && size <= lyc_file_map_size(map) - offset);
-    const lyc_status status = append_range(w, map, offset, size, err);
-    /* The input's fault is told first: the kernel refuses to write (EFAULT) what a shortened input does not have. */
     if (lyc_file_map_is_damaged(map) || (status != LYC_OK && lyc_file_map_check(map, NULL) != LYC_OK)) {
         return lyc_file_map_check(map, err);
     }
     return status;
+}
+
+lyc_status lyc_file_writer_copy_at(lyc_file_writer *w, uint64_t place, const lyc_file_map *map, size_t offset,
+                                   size_t size, lyc_error *err)
+{
+    uint64_t done = 0;
+    assert(offset <= lyc_file_map_size(map) && size <= lyc_file_map_size(map) - offset);
+    if (size >= COPY_INSIDE_MIN && place <= INT64_MAX && size <= INT64_MAX - place) {
+        copy_inside(&done, w, place, map, offset, size);
+        extend(w, place + done);
+    }
+    return blame(
+        lyc_file_writer_write_at(w, place + done, lyc_file_map_data(map) + offset + done, size - (size_t)done, err),
+        map, err);
+}
+
+lyc_status lyc_file_writer_append_map(lyc_file_writer *w, const lyc_file_map *map, size_t offset, size_t size,
+                                      lyc_error *err)
+{
+    assert(offset <= lyc_file_map_size(map) && size <= lyc_file_map_size(map) - offset);
+    return blame(append_range(w, map, offset, size, err), map, err);
 }
 
 uint64_t lyc_file_writer_position(const lyc_file_writer *w)

@@ -38,6 +38,10 @@ typedef struct lyc_file_writer_options {
 lyc_status lyc_file_writer_open(lyc_file_writer **out, const char *path, const lyc_file_writer_options *options,
                                 lyc_error *err);
 
+/* Whether an output could be opened so, as far as that can be told without making anything: permissions and free space
+ * may change until then. */
+lyc_status lyc_file_writer_check(const char *path, const lyc_file_writer_options *options, lyc_error *err);
+
 /* Writes behind what was appended before. Small pieces are gathered. */
 lyc_status lyc_file_writer_append(lyc_file_writer *writer, const void *data, size_t size, lyc_error *err);
 
@@ -49,6 +53,10 @@ lyc_status lyc_file_writer_append_map(lyc_file_writer *writer, const lyc_file_ma
  * overlap. */
 lyc_status lyc_file_writer_write_at(lyc_file_writer *writer, uint64_t offset, const void *data, size_t size,
                                     lyc_error *err);
+
+/* Copies a range of a mapping to any place, like lyc_file_writer_write_at. */
+lyc_status lyc_file_writer_copy_at(lyc_file_writer *writer, uint64_t place, const lyc_file_map *map, size_t offset,
+                                   size_t size, lyc_error *err);
 
 /* Writes over what was appended before, [offset,offset+size). One thread at a time. */
 lyc_status lyc_file_writer_rewrite(lyc_file_writer *writer, uint64_t offset, const void *data, size_t size,
