@@ -18,6 +18,11 @@ double lyc_clock_s(void)
     return seconds_of(CLOCK_MONOTONIC);
 }
 
+double lyc_clock_unix_s(void)
+{
+    return seconds_of(CLOCK_REALTIME);
+}
+
 double lyc_clock_thread_s(void)
 {
     return seconds_of(CLOCK_THREAD_CPUTIME_ID);

@@ -159,7 +159,7 @@ lyc_status lyc_trainables_add_component(lyc_trainables *set, const lyc_component
             continue; /* position_ids of old files */
         }
         LYC_TRY(values_of(&values, &view, err));
-        const lyc_trainable row = {.name = lyc_arena_text(&set->arena, view.name),
+        const lyc_trainable row = {.name = lyc_arena_format(&set->arena, "%s.%s", name, view.name),
                                    .value = values,
                                    .count = lyc_shape_elements(&view.shape),
                                    .shape = view.shape,

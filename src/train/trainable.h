@@ -1,7 +1,7 @@
 /* trainable.h - the numbers that a run trains, under their names in files and in graphs
  *
  * Of adapters: the parameters of one member of a network, in the network's memory. Of whole components (native
- * fine-tuning): every tensor, as f32 in memory of the set, named as diffusers names it.
+ * fine-tuning): every tensor, as f32 in memory of the set, named "unet.<name in diffusers>".
  *
  * SPDX-License-Identifier: Apache-2.0
  */
