@@ -44,7 +44,7 @@ static void check_timesteps(lyc_strbuf *text, const lyc_batch_noise_options *o, 
     const int end = end_of_timesteps(o, schedule);
     if (o->min_timestep < 0 || end > schedule->train_timesteps || o->min_timestep > end ||
         o->min_timestep >= schedule->train_timesteps) {
-        lyc_strbuf_format(text, "min_timestep %d, max_timestep %d: expected 0 to %d, the first below the second\n",
+        lyc_strbuf_format(text, "min_timestep %d, max_timestep %d: expected 0 to %d, the first below the second; ",
                           o->min_timestep, end, schedule->train_timesteps);
     }
 }
@@ -52,34 +52,34 @@ static void check_timesteps(lyc_strbuf *text, const lyc_batch_noise_options *o, 
 static void check_noise(lyc_strbuf *text, const lyc_batch_noise_options *o)
 {
     if ((o->adaptive_noise_scale < 0 || o->adaptive_noise_scale > 0) && !(o->noise_offset > 0)) {
-        lyc_strbuf_append(text, "adaptive_noise_scale without noise_offset: it adapts that offset\n");
+        lyc_strbuf_append(text, "adaptive_noise_scale without noise_offset: it adapts that offset; ");
     }
     if (o->multires_noise_iterations < 0 || !(o->multires_noise_discount >= 0)) {
         lyc_strbuf_format(text,
-                          "multires_noise_iterations %d, multires_noise_discount %g: expected 0 or more of both\n",
+                          "multires_noise_iterations %d, multires_noise_discount %g: expected 0 or more of both; ",
                           o->multires_noise_iterations, o->multires_noise_discount);
     }
     if (!(o->ip_noise_gamma >= 0) || !(o->min_snr_gamma >= 0) || !(o->v_pred_like_loss >= 0)) {
         lyc_strbuf_format(
-            text, "ip_noise_gamma %g, min_snr_gamma %g, v_pred_like_loss %g: expected 0 (off) or more of each\n",
+            text, "ip_noise_gamma %g, min_snr_gamma %g, v_pred_like_loss %g: expected 0 (off) or more of each; ",
             o->ip_noise_gamma, o->min_snr_gamma, o->v_pred_like_loss);
     }
     if (!(o->huber_c > 0) || !(o->huber_scale > 0)) {
-        lyc_strbuf_format(text, "huber_c %g, huber_scale %g: expected more than 0\n", o->huber_c, o->huber_scale);
+        lyc_strbuf_format(text, "huber_c %g, huber_scale %g: expected more than 0; ", o->huber_c, o->huber_scale);
     }
 }
 
 static void check_prediction(lyc_strbuf *text, const lyc_batch_noise_options *o, lyc_prediction prediction)
 {
     if (prediction == LYC_PREDICTION_SAMPLE) {
-        lyc_strbuf_append(text, "a model that predicts the sample itself cannot be trained\n");
+        lyc_strbuf_append(text, "a model that predicts the sample itself cannot be trained; ");
     }
     if (o->scale_v_pred_loss_like_noise_pred && prediction != LYC_PREDICTION_V) {
         lyc_strbuf_append(text, "scale_v_pred_loss_like_noise_pred is for models of v-prediction, this one predicts "
-                                "noise\n");
+                                "noise; ");
     }
     if (o->v_pred_like_loss > 0 && prediction == LYC_PREDICTION_V) {
-        lyc_strbuf_append(text, "v_pred_like_loss is for models that predict noise, this one predicts v\n");
+        lyc_strbuf_append(text, "v_pred_like_loss is for models that predict noise, this one predicts v; ");
     }
 }
 
@@ -92,7 +92,7 @@ lyc_status lyc_batch_noise_check(const lyc_batch_noise_options *options, const l
     check_prediction(&text, options, prediction);
     lyc_status status = lyc_strbuf_check(&text, "what is wrong with options", err);
     if (status == LYC_OK && text.length > 0) {
-        status = lyc_fail(err, LYC_E_ARGUMENT, "%.*s", (int)text.length - 1, text.text);
+        status = lyc_fail(err, LYC_E_ARGUMENT, "%.*s", (int)text.length - 2, text.text);
     }
     lyc_strbuf_clear(&text);
     return status;

@@ -36,7 +36,7 @@ typedef struct lyc_batch_noise_options {
     ((lyc_batch_noise_options){                                                                                        \
         .multires_noise_discount = 0.3, .huber_schedule = LYC_HUBER_SNR, .huber_c = 0.1, .huber_scale = 1.0})
 
-/* LYC_E_ARGUMENT: options that contradict each other, or the model. All that is wrong at once, one line each. */
+/* LYC_E_ARGUMENT: options that contradict each other, or the model. All that is wrong at once. */
 lyc_status lyc_batch_noise_check(const lyc_batch_noise_options *options, const lyc_schedule *schedule,
                                  lyc_prediction prediction, lyc_error *err);
 

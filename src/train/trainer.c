@@ -25,21 +25,21 @@ static lyc_status check_options(const lyc_trainer *t, lyc_error *err)
     const lyc_trainer_options *o = &t->options;
     lyc_strbuf text = {0};
     if (o->gradient_accumulation_steps < 1) {
-        lyc_strbuf_format(&text, "gradient_accumulation_steps %lld: expected 1 or more\n",
+        lyc_strbuf_format(&text, "gradient_accumulation_steps %lld: expected 1 or more; ",
                           (long long)o->gradient_accumulation_steps);
     }
     if (o->max_train_epochs < 1 && o->max_train_steps < 1) {
-        lyc_strbuf_format(&text, "max_train_steps %lld: expected 1 or more\n", (long long)o->max_train_steps);
+        lyc_strbuf_format(&text, "max_train_steps %lld: expected 1 or more; ", (long long)o->max_train_steps);
     }
     if (!(o->max_grad_norm >= 0)) {
-        lyc_strbuf_format(&text, "max_grad_norm %g: expected 0 (off) or more\n", o->max_grad_norm);
+        lyc_strbuf_format(&text, "max_grad_norm %g: expected 0 (off) or more; ", o->max_grad_norm);
     }
     if (t->network == NULL && !o->native_unet && !o->native_text[0] && !o->native_text[1]) {
-        lyc_strbuf_append(&text, "nothing is trained: neither adapters nor a whole network\n");
+        lyc_strbuf_append(&text, "nothing is trained: neither adapters nor a whole network; ");
     }
     lyc_status status = lyc_strbuf_check(&text, "what is wrong with options", err);
     if (status == LYC_OK && text.length > 0) {
-        status = lyc_fail(err, LYC_E_ARGUMENT, "%.*s", (int)text.length - 1, text.text);
+        status = lyc_fail(err, LYC_E_ARGUMENT, "%.*s", (int)text.length - 2, text.text);
     }
     lyc_strbuf_clear(&text);
     LYC_TRY(status);

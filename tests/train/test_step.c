@@ -137,7 +137,6 @@ static void gradients_of_all_algorithms(void **state)
     for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
         bench t;
         batch b;
-        print_message("%s %s\n", algorithms[i].args[0], algorithms[i].preset);
         bench_open(&t, false, algorithms[i].preset, algorithms[i].args, &(lyc_step_options){0});
         batch_make(&b, &t.m.networks, 2, 16, 24, 1);
         check_against_differences(&t, &b);

@@ -1,0 +1,350 @@
+/* test_trainer.c - whole runs: every algorithm learns; what stops goes on with the same bits
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "pictures.h"
+
+#include "support/folder.h"
+
+/* What hooks saw. */
+typedef struct witness {
+    double first, last; /* validation losses */
+    int64_t stop_at;
+    int64_t step;
+    int saves[3], samples, warnings;
+    char warning[1024];
+} witness;
+
+static void report(void *context, const lyc_trainer_progress *p)
+{
+    witness *w = context;
+    w->step = p->step;
+    if (!isnan(p->validation_loss)) {
+        w->first = w->first > 0 ? w->first : p->validation_loss;
+        w->last = p->validation_loss;
+    }
+}
+
+static bool stop(void *context)
+{
+    const witness *w = context;
+    return w->stop_at > 0 && w->step >= w->stop_at;
+}
+
+static lyc_status count_save(void *context, lyc_trainer *t, lyc_trainer_event event, lyc_error *err)
+{
+    (void)t;
+    (void)err;
+    ((witness *)context)->saves[event]++;
+    return LYC_OK;
+}
+
+static lyc_status count_sample(void *context, lyc_trainer *t, lyc_trainer_event event, lyc_error *err)
+{
+    (void)t;
+    (void)err;
+    (void)event;
+    ((witness *)context)->samples++;
+    return LYC_OK;
+}
+
+static void warn(void *context, const char *text)
+{
+    witness *w = context;
+    w->warnings++;
+    snprintf(w->warning, sizeof w->warning, "%s", text);
+}
+
+static lyc_trainer_hooks hooks_of(witness *w)
+{
+    return (lyc_trainer_hooks){
+        .save = count_save, .sample = count_sample, .report = report, .warn = warn, .stop = stop, .context = w};
+}
+
+static lyc_trainer_options options_of_run(int64_t steps)
+{
+    return (lyc_trainer_options){.seed = 3,
+                                 .max_train_steps = steps,
+                                 .gradient_accumulation_steps = 1,
+                                 .max_grad_norm = 1,
+                                 .noise = LYC_BATCH_NOISE_DEFAULT,
+                                 .rates = {.unet = 1e-2, .text = {1e-3, 1e-3}},
+                                 .validate_every_n_steps = 10,
+                                 .max_validation_steps = 1};
+}
+
+/* A run with all that it needs. */
+typedef struct bench {
+    lyc_train_model *model;
+    pictures pictures;
+    lyc_network *network;
+    lyc_trainer *trainer;
+} bench;
+
+static void bench_open(bench *b, const char *preset, bool text, const char *const *args,
+                       const lyc_trainer_options *options, witness *w)
+{
+    lyc_error err;
+    b->model = open_model(LYC_PRECISION_F32);
+    pictures_open(&b->pictures, b->model);
+    b->network = args != NULL ? open_adapters(b->model, preset, text ? 0 : b->model->part_count - 1, args) : NULL;
+    const lyc_batch_source source = pictures_source(&b->pictures);
+    const lyc_trainer_hooks hooks = hooks_of(w);
+    must(lyc_trainer_new(&b->trainer, b->model, b->network, options, &source, &hooks, &err), &err);
+}
+
+static void bench_close(bench *b)
+{
+    lyc_trainer_free(b->trainer);
+    lyc_network_free(b->network);
+    pictures_close(&b->pictures);
+    lyc_train_model_close(b->model);
+}
+
+/* --- learning ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct algorithm_case {
+    const char *args[6];
+    const char *preset;
+    double rate;
+    bool text;
+} algorithm_case;
+
+static const algorithm_case algorithms[] = {
+    {{"algo=lora", "network_dim=4"}, "attn-mlp", 1e-2, true},
+    {{"algo=lora", "network_dim=4", "dora_wd=True"}, "attn-mlp", 1e-2, false},
+    {{"algo=loha", "network_dim=4"}, "attn-mlp", 1e-2, false},
+    {{"algo=lokr", "network_dim=4", "factor=4"}, "attn-mlp", 1e-2, false},
+    {{"algo=ia3"}, "ia3", 5e-2, false},
+    {{"algo=full"}, "attn-mlp", 2e-3, false},
+    {{"algo=diag-oft", "network_dim=4"}, "attn-mlp", 1e-2, false},
+    {{"algo=boft", "network_dim=4"}, "attn-mlp", 1e-2, false},
+    {{"algo=glora", "network_dim=4"}, "attn-mlp", 1e-2, false},
+    {{"algo=dylora", "network_dim=4", "block_size=2"}, "attn-mlp", 1e-2, false},
+    {{"algo=tlora", "network_dim=4"}, "attn-mlp", 1e-2, false},
+};
+
+/* The validation loss falls by a twentieth at least, on noise that training does not see. */
+static void every_algorithm_learns(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
+        bench b;
+        witness w = {0};
+        lyc_error err;
+        lyc_trainer_options o = options_of_run(60);
+        o.rates.unet = algorithms[i].rate;
+        o.validate_every_n_steps = 5;
+        o.max_validation_steps = 1;
+        bench_open(&b, algorithms[i].preset, algorithms[i].text, algorithms[i].args, &o, &w);
+        must(lyc_trainer_run(b.trainer, &err), &err);
+        if (!(w.last < 0.95 * w.first)) {
+            fail_msg("%s: validation loss %g, then %g", algorithms[i].args[0], w.first, w.last);
+        }
+        assert_true(lyc_trainer_finished(b.trainer));
+        assert_true(lyc_trainer_progress_get(b.trainer)->movement > 0);
+        assert_int_equal(w.saves[LYC_TRAINER_AT_END], 1);
+        bench_close(&b);
+    }
+}
+
+static void whole_networks_learn(void **state)
+{
+    bench b;
+    witness w = {0};
+    lyc_error err;
+    lyc_trainer_options o = options_of_run(30);
+    (void)state;
+    o.native_unet = o.native_text[0] = true;
+    o.rates = (lyc_trainable_rates){.unet = 1e-3, .text = {1e-4}};
+    o.optimizer = "AdamW8bit";
+    bench_open(&b, NULL, true, NULL, &o, &w);
+    must(lyc_trainer_run(b.trainer, &err), &err);
+    assert_true(w.last < 0.95 * w.first);
+    assert_true(lyc_trainer_progress_get(b.trainer)->movement > 0);
+    bench_close(&b);
+}
+
+/* --- the loop ------------------------------------------------------------------------------------------------------
+ */
+
+static const char *const lora[] = {"algo=lora", "network_dim=4", "module_dropout=0.2", NULL};
+
+/* Three batches an epoch, two to a step: the second step of an epoch has one. */
+static void turns_come_as_told(void **state)
+{
+    bench b;
+    witness w = {0};
+    lyc_error err;
+    lyc_trainer_options o = options_of_run(1);
+    (void)state;
+    o.max_train_epochs = 3;
+    o.gradient_accumulation_steps = 2;
+    o.save_every_n_epochs = 1;
+    o.save_every_n_steps = 4;
+    o.sample_every_n_epochs = 2;
+    o.sample_at_first = true;
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    must(lyc_trainer_run(b.trainer, &err), &err);
+    const lyc_trainer_progress *p = lyc_trainer_progress_get(b.trainer);
+    assert_int_equal(p->step, 6);
+    assert_int_equal(p->total_steps, 6);
+    assert_int_equal(p->epochs, 3);
+    assert_int_equal(w.saves[LYC_TRAINER_AT_EPOCH], 2); /* the last epoch's file is the end's */
+    assert_int_equal(w.saves[LYC_TRAINER_AT_STEP], 1);
+    assert_int_equal(w.saves[LYC_TRAINER_AT_END], 1);
+    assert_int_equal(w.samples, 2);
+    bench_close(&b);
+}
+
+static void bad_numbers_are_told(void **state)
+{
+    bench b;
+    witness w = {0};
+    lyc_error err;
+    const lyc_trainer_options o = options_of_run(50);
+    (void)state;
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    b.pictures.latents[0][3] = INFINITY;
+    b.pictures.latents[2][3] = INFINITY;
+    b.pictures.latents[4][3] = INFINITY;
+    assert_int_equal(lyc_trainer_run(b.trainer, &err), LYC_E_NUMERIC);
+    assert_int_equal(w.warnings, 20);
+    assert_non_null(strstr(w.warning, "is left out: "));
+    assert_int_equal(strncmp(err.message, "20 steps in a row had numbers that are not finite", 49), 0);
+    assert_int_equal(w.saves[LYC_TRAINER_AT_END], 0);
+    bench_close(&b);
+}
+
+/* What was trained, and the optimiser's tensors. */
+static float *copy_numbers(const lyc_trainer *t)
+{
+    const lyc_trainables *set = lyc_trainer_trainables(t);
+    float *all = lyc_alloc((size_t)set->numbers * sizeof *all);
+    float *at = all;
+    for (size_t i = 0; i < set->count; i++) {
+        memcpy(at, set->rows[i].value, (size_t)set->rows[i].count * sizeof *at);
+        at += set->rows[i].count;
+    }
+    return all;
+}
+
+/* Stops after a step, in another object goes on, for every optimiser that has a state of its own kind. */
+static void goes_on_with_the_same_bits(void **state)
+{
+    static const char *const optimizers[] = {"AdamW", "AdamW8bit", "Prodigy", "AdamWScheduleFree", "Lion"};
+    (void)state;
+    for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++) {
+        float *numbers_of[2];
+        size_t count = 0;
+        double average[2];
+        for (int stopping = 0; stopping < 2; stopping++) {
+            lyc_error err;
+            test_folder folder;
+            char states[256];
+            lyc_trainer_options o = options_of_run(9);
+            test_folder_make(&folder);
+            snprintf(states, sizeof states, "%s/state", folder.path);
+            o.optimizer = optimizers[i];
+            o.gradient_accumulation_steps = 2;
+            o.ema_decay = i % 2 == 0 ? 0.99 : 0;
+            o.schedule = (lyc_lr_request){.name = "cosine"};
+            o.state_folder = states;
+            for (int part = !stopping; part < 2; part++) {
+                bench b;
+                witness w = {.stop_at = part == 0 ? 5 : 0};
+                bench_open(&b, "attn-mlp", true, lora, &o, &w);
+                if (part == 1 && stopping) {
+                    must(lyc_trainer_resume(b.trainer, states, false, &err), &err);
+                    assert_int_equal(lyc_trainer_progress_get(b.trainer)->step, 5);
+                }
+                must(lyc_trainer_run(b.trainer, &err), &err);
+                assert_int_equal(lyc_trainer_finished(b.trainer), part == 1);
+                if (part == 1) {
+                    numbers_of[stopping] = copy_numbers(b.trainer);
+                    count = (size_t)lyc_trainer_trainables(b.trainer)->numbers;
+                    average[stopping] = lyc_trainer_progress_get(b.trainer)->average_loss;
+                }
+                bench_close(&b);
+            }
+            test_folder_remove(&folder);
+        }
+        assert_memory_equal(numbers_of[0], numbers_of[1], count * sizeof(float));
+        assert_true(average[0] == average[1]);
+        lyc_free(numbers_of[0]);
+        lyc_free(numbers_of[1]);
+    }
+}
+
+/* --- what is wrong -------------------------------------------------------------------------------------------------
+ */
+
+static void refuses_options(void **state)
+{
+    lyc_error err;
+    lyc_trainer *t = NULL;
+    lyc_train_model *m = open_model(LYC_PRECISION_F32);
+    pictures p = {0};
+    const lyc_batch_source source = pictures_source(&p);
+    lyc_trainer_options o = options_of_run(0);
+    (void)state;
+    o.gradient_accumulation_steps = 0;
+    assert_int_equal(lyc_trainer_new(&t, m, NULL, &o, &source, NULL, &err), LYC_E_ARGUMENT);
+    assert_string_equal(err.message, "gradient_accumulation_steps 0: expected 1 or more; "
+                                     "max_train_steps 0: expected 1 or more; "
+                                     "nothing is trained: neither adapters nor a whole network");
+    o = options_of_run(3);
+    o.native_unet = true;
+    o.noise.adaptive_noise_scale = 0.1;
+    o.noise.scale_v_pred_loss_like_noise_pred = true;
+    o.noise.min_timestep = 900;
+    o.noise.max_timestep = 100;
+    assert_int_equal(lyc_trainer_new(&t, m, NULL, &o, &source, NULL, &err), LYC_E_ARGUMENT);
+    assert_string_equal(err.message,
+                        "min_timestep 900, max_timestep 100: expected 0 to 1000, the first below the second; "
+                        "adaptive_noise_scale without noise_offset: it adapts that offset; "
+                        "scale_v_pred_loss_like_noise_pred is for models of v-prediction, this one predicts noise");
+    lyc_train_model_close(m);
+}
+
+static void refuses_the_state_of_another_run(void **state)
+{
+    bench b;
+    witness w = {.stop_at = 1};
+    lyc_error err;
+    test_folder folder;
+    char states[256];
+    lyc_trainer_options o = options_of_run(4);
+    (void)state;
+    test_folder_make(&folder);
+    snprintf(states, sizeof states, "%s/state", folder.path);
+    o.state_folder = states;
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    must(lyc_trainer_run(b.trainer, &err), &err);
+    bench_close(&b);
+    o.max_grad_norm = 0.5;
+    o.max_train_steps = 6; /* may change */
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    assert_int_equal(lyc_trainer_resume(b.trainer, states, false, &err), LYC_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "max_grad_norm"));
+    assert_null(strstr(err.message, "max_train_steps"));
+    must(lyc_trainer_resume(b.trainer, states, true, &err), &err);
+    assert_int_equal(lyc_trainer_progress_get(b.trainer)->step, 1);
+    bench_close(&b);
+    test_folder_remove(&folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_algorithm_learns),
+        cmocka_unit_test(whole_networks_learn),
+        cmocka_unit_test(turns_come_as_told),
+        cmocka_unit_test(bad_numbers_are_told),
+        cmocka_unit_test(goes_on_with_the_same_bits),
+        cmocka_unit_test(refuses_options),
+        cmocka_unit_test(refuses_the_state_of_another_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
