@@ -223,6 +223,19 @@ void lyc_pipeline_close(lyc_pipeline *p)
     lyc_free(p);
 }
 
+lyc_status lyc_pipeline_attach(lyc_pipeline *p, struct lyc_network *network, lyc_error *err)
+{
+    lyc_conditions_clear(&p->conditions);
+    lyc_free(p->conditions_key);
+    p->conditions_key = NULL;
+    lyc_text_encoders_clear(&p->text);
+    lyc_unet_runner_free(p->unet);
+    p->unet = NULL;
+    p->runner.network = network;
+    LYC_TRY(lyc_text_encoders_init(&p->text, p->checkpoint, &p->runner, err));
+    return lyc_unet_runner_new(&p->unet, lyc_checkpoint_component(p->checkpoint, LYC_COMPONENT_UNET), &p->runner, err);
+}
+
 /* --- describing --- */
 
 void lyc_pipeline_describe(lyc_pipeline_info *out, const lyc_pipeline *p)

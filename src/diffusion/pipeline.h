@@ -70,6 +70,11 @@ lyc_status lyc_generation_init(lyc_generation *generation, const lyc_pipeline *p
 lyc_status lyc_generation_run(lyc_generated *out, lyc_pipeline *pipeline, const lyc_generation *generation,
                               const lyc_task *task, lyc_error *err);
 
+/* Adapters for all that is made from now on; the runners of U-Net and text encoders begin anew. The network stays until
+ * the pipeline is closed. */
+struct lyc_network;
+lyc_status lyc_pipeline_attach(lyc_pipeline *pipeline, struct lyc_network *network, lyc_error *err);
+
 /* States of the request's texts; borrowed until another request asks. */
 lyc_status lyc_pipeline_conditions(const lyc_conditions **out, lyc_pipeline *pipeline, const lyc_text_request *request,
                                    lyc_error *err);
