@@ -5,6 +5,7 @@
 #include "pictures.h"
 
 #include "support/folder.h"
+#include "train/sampling.h"
 
 /* What hooks saw. */
 typedef struct witness {
@@ -277,6 +278,80 @@ static void goes_on_with_the_same_bits(void **state)
     }
 }
 
+/* What samples of a run need; pictures of 64 x 64 in two steps. */
+typedef struct sampler {
+    witness seen; /* first: hooks of a witness look at it */
+    const lyc_train_model *model;
+    lyc_network *network;
+    char folder[200], prompts[256];
+    int made;
+} sampler;
+
+static lyc_status make_samples(void *context, lyc_trainer *t, lyc_trainer_event event, lyc_error *err)
+{
+    sampler *s = context;
+    char when[16];
+    lyc_train_sampling o = {.prompts = s->prompts, .folder = s->folder, .name = "run"};
+    (void)event;
+    o.standard = lyc_train_sampling_standard(s->model);
+    o.standard.width = o.standard.height = 64;
+    o.standard.steps = 2;
+    snprintf(when, sizeof when, "%06d", (int)lyc_trainer_progress_get(t)->step);
+    LYC_TRY(lyc_train_sampling_check(&o, err));
+    s->made++;
+    return lyc_train_sample(&o, s->model, s->network, when, t, err);
+}
+
+/* Sample pictures change with what is learned, and change nothing of it. */
+static void samples_change_no_bit(void **state)
+{
+    static const char prompts[] = "a red disc --d 7\na green square --d 8\n";
+    float *numbers_of[2];
+    size_t count = 0;
+    test_folder folder;
+    (void)state;
+    test_folder_make(&folder);
+    test_file_write(test_folder_path(&folder, "prompts.txt"), prompts, sizeof prompts - 1);
+    for (int sampling = 0; sampling < 2; sampling++) {
+        bench b;
+        lyc_error err;
+        sampler s = {.made = 0};
+        lyc_trainer_options o = options_of_run(6);
+        o.sample_every_n_steps = 3;
+        o.sample_at_first = true;
+        o.event_folder = test_folder_path(&folder, "events");
+        bench_open(&b, "attn-mlp", true, lora, &o, &s.seen);
+        s.model = b.model;
+        s.network = b.network;
+        snprintf(s.folder, sizeof s.folder, "%s/sample", folder.path);
+        snprintf(s.prompts, sizeof s.prompts, "%s/prompts.txt", folder.path);
+        lyc_trainer_free(b.trainer);
+        const lyc_batch_source source = pictures_source(&b.pictures);
+        const lyc_trainer_hooks hooks = {.sample = sampling ? make_samples : NULL, .context = &s};
+        must(lyc_trainer_new(&b.trainer, b.model, b.network, &o, &source, &hooks, &err), &err);
+        must(lyc_trainer_run(b.trainer, &err), &err);
+        assert_int_equal(s.made, 3 * sampling);
+        numbers_of[sampling] = copy_numbers(b.trainer);
+        count = (size_t)lyc_trainer_trainables(b.trainer)->numbers;
+        bench_close(&b);
+    }
+    assert_memory_equal(numbers_of[0], numbers_of[1], count * sizeof(float));
+    size_t size[2];
+    char *png[2] = {test_file_read(test_folder_path(&folder, "sample/run_000000_00_7.png"), &size[0]),
+                    test_file_read(test_folder_path(&folder, "sample/run_000006_00_7.png"), &size[1])};
+    assert_non_null(png[0]);
+    assert_non_null(png[1]);
+    assert_true(size[0] != size[1] || memcmp(png[0], png[1], size[0]) != 0);
+    free(png[0]);
+    free(png[1]);
+    png[0] = test_file_read(test_folder_path(&folder, "sample/run_000003_01_8.png"), &size[0]);
+    assert_non_null(png[0]);
+    free(png[0]);
+    lyc_free(numbers_of[0]);
+    lyc_free(numbers_of[1]);
+    test_folder_remove(&folder);
+}
+
 /* --- what is wrong -------------------------------------------------------------------------------------------------
  */
 
@@ -343,6 +418,7 @@ int main(void)
         cmocka_unit_test(turns_come_as_told),
         cmocka_unit_test(bad_numbers_are_told),
         cmocka_unit_test(goes_on_with_the_same_bits),
+        cmocka_unit_test(samples_change_no_bit),
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(refuses_the_state_of_another_run),
     };
