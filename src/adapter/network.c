@@ -77,7 +77,7 @@ static bool add_input(lyc_network *network, const char *adapter, const char *nam
 static bool add_inputs(lyc_network *network, lyc_member *m, lyc_member_layer *layer)
 {
     const lyc_adapter *a = layer->entry.adapter;
-    const bool text = strncmp(layer->entry.component, "text_encoder", 12) == 0;
+    const bool text = lyc_network_is_text(layer->entry.component);
     bool done = add_input(network, a->name, "strength",
                           &m->strengths[text][layer->slot < 0 ? LYC_NETWORK_BLOCKS : layer->slot]);
     if (a->algorithm->ranks != NULL) {
@@ -220,8 +220,8 @@ static lyc_status add_file(lyc_network *network, lyc_member *m, size_t member, c
 
 static lyc_status begin_member(lyc_member **out, lyc_network *network, lyc_error *err)
 {
-    if (network->count == LYC_ADAPTER_MAX_SITES) {
-        return lyc_fail(err, LYC_E_ARGUMENT, "more than %d adapters for one model", (int)LYC_ADAPTER_MAX_SITES);
+    if (network->count == LYC_NETWORK_MEMBERS) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "more than %d adapters for one model", (int)LYC_NETWORK_MEMBERS);
     }
     lyc_member *m = lyc_alloc_zero(1, sizeof *m);
     if (m == NULL) {

@@ -9,6 +9,9 @@
  * Strengths, block weights, step ranges, and ranks by timestep are inputs of the graph that live in the network:
  * changing them needs no new plan. A layer's inputs are found by their names, so the network keeps nothing of a graph.
  *
+ * A graph holds the members that are active when it is built (lyc_network_active). Plans by that set cost nothing for
+ * members that take no part, and where none does they are those of the model alone, bit for bit.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef LYC_ADAPTER_NETWORK_H
@@ -18,6 +21,8 @@
 #include "adapter/selection.h"
 #include "adapter/site.h"
 #include "checkpoint/component.h"
+
+enum { LYC_NETWORK_MEMBERS = 64 }; /* at most; LYC_ADAPTER_MAX_SITES of them in one layer */
 
 typedef struct lyc_network lyc_network;
 
@@ -117,6 +122,10 @@ lyc_status lyc_network_set_samples(lyc_network *network, size_t samples, lyc_err
 
 /* Key of the dropouts in training: seed and step. */
 void lyc_network_set_key(lyc_network *network, uint32_t seed, uint32_t step);
+
+/* Members that take part in a network of the model now, one bit each: those whose strength there is not 0. All of them
+ * while they are trained. */
+uint64_t lyc_network_active(const lyc_network *network, const char *component);
 
 /* Changes whenever one of the functions above changed something that a run sees: what was computed once for many steps
  * (keys and values of a prompt) is then to be made again. */

@@ -45,8 +45,13 @@ lyc_value *lyc_network_apply(struct lyc_network *network, lyc_graph *g, const ly
 {
     lyc_adapter_site sites[LYC_ADAPTER_MAX_SITES];
     int count = 0;
+    const uint64_t active = network != NULL ? lyc_network_active(network, layer->component) : 0;
     for (size_t k = 0; network != NULL && k < network->count; k++) {
-        const lyc_member_layer *own = lyc_member_find(network->members[k], layer->component, layer->name);
+        const lyc_member_layer *own =
+            (active >> k & 1) != 0 ? lyc_member_find(network->members[k], layer->component, layer->name) : NULL;
+        if (own != NULL && count == LYC_ADAPTER_MAX_SITES) {
+            return lyc_graph_fail(g, LYC_E_UNSUPPORTED, "more than %d adapters at once", (int)LYC_ADAPTER_MAX_SITES);
+        }
         if (own != NULL) {
             add_site(&sites[count++], network, g, k, own);
         }

@@ -30,7 +30,7 @@ typedef struct lyc_member {
 
 struct lyc_network {
     lyc_network_use use;
-    lyc_member *members[LYC_ADAPTER_MAX_SITES];
+    lyc_member *members[LYC_NETWORK_MEMBERS];
     size_t count;
     lyc_hashmap inputs; /* by their names in graphs: where their numbers are */
     size_t samples, sample_capacity; /* of graphs that are built now, and of ranks */
@@ -42,6 +42,9 @@ struct lyc_network {
 };
 
 lyc_member_layer *lyc_member_find(const lyc_member *m, const char *component, const char *module);
+
+/* Whether the strength of text encoders holds for it. */
+bool lyc_network_is_text(const char *component);
 
 /* Strengths in effect, from what was set. */
 void lyc_network_fill_strengths(lyc_network *network);

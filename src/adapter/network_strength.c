@@ -7,7 +7,12 @@
 #include "adapter/network_internal.h"
 #include "base/memory.h"
 
-static bool is_active(const lyc_network *network, const lyc_member *m)
+bool lyc_network_is_text(const char *component)
+{
+    return strncmp(component, "text_encoder", strlen("text_encoder")) == 0;
+}
+
+static bool acts_now(const lyc_network *network, const lyc_member *m)
 {
     if (network->steps <= 0) {
         return true;
@@ -28,7 +33,7 @@ void lyc_network_fill_strengths(lyc_network *network)
     bool changed = false;
     for (size_t k = 0; k < network->count; k++) {
         lyc_member *m = network->members[k];
-        const double unet = is_active(network, m) ? m->unet : 0;
+        const double unet = acts_now(network, m) ? m->unet : 0;
         for (int i = 0; i <= LYC_NETWORK_BLOCKS; i++) {
             changed = set(&m->strengths[0][i], unet * m->blocks[i]) || changed;
             changed = set(&m->strengths[1][i], m->text * m->blocks[i]) || changed;
@@ -116,6 +121,18 @@ void lyc_network_set_key(lyc_network *network, uint32_t seed, uint32_t step)
 {
     network->key[0] = (int32_t)seed;
     network->key[1] = (int32_t)step;
+}
+
+uint64_t lyc_network_active(const lyc_network *network, const char *component)
+{
+    uint64_t active = 0;
+    for (size_t k = 0; k < network->count; k++) {
+        const lyc_member *m = network->members[k];
+        const double strength = lyc_network_is_text(component) ? m->text : acts_now(network, m) ? m->unet : 0;
+        const bool acts = network->use == LYC_NETWORK_TRAINED || strength < 0 || strength > 0;
+        active |= acts ? (uint64_t)1 << k : 0;
+    }
+    return active;
 }
 
 uint64_t lyc_network_revision(const lyc_network *network)

@@ -4,6 +4,9 @@
  */
 #include "model/runner.h"
 
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "adapter/network.h"
@@ -63,10 +66,23 @@ static lyc_status bind_params(const lyc_runner *runner, const lyc_cached_plan *p
     return LYC_OK;
 }
 
+/* A plan holds the adapters that were active when it was built: the others have plans of their own. */
+static const char *key_with_adapters(char *out, size_t size, const lyc_runner *runner, const char *key)
+{
+    const struct lyc_network *network = runner->options.network;
+    const char *component = lyc_component_kind_name(lyc_component_kind_of(runner->weights));
+    const uint64_t active = network != NULL ? lyc_network_active(network, component) : 0;
+    const int n = active != 0 ? snprintf(out, size, "%s adapters=%" PRIx64, key, active) : 0;
+    assert(n >= 0 && (size_t)n < size);
+    return n > 0 ? out : key;
+}
+
 lyc_status lyc_runner_plan(const lyc_cached_plan **out, lyc_runner *runner, const char *key, lyc_graph_builder build,
                            void *context, lyc_error *err)
 {
+    char full[256];
     const int before = lyc_plan_cache_count(runner->cache);
+    key = key_with_adapters(full, sizeof full, runner, key);
     LYC_TRY(lyc_plan_cache_get(out, runner->cache, key, build, context, err));
     if (lyc_plan_cache_count(runner->cache) == before) {
         return LYC_OK;

@@ -39,7 +39,8 @@ void lyc_runner_clear(lyc_runner *runner);
 /* A module of the runner's weights and adapters in graph g. */
 lyc_module lyc_runner_module(const lyc_runner *runner, lyc_graph *g);
 
-/* The plan of a key, built when it is asked for first, the parameters of adapters bound. */
+/* The plan of a key (up to 200 characters) and of the adapters that are active, built when it is asked for first, the
+ * parameters of adapters bound. */
 lyc_status lyc_runner_plan(const lyc_cached_plan **out, lyc_runner *runner, const char *key, lyc_graph_builder build,
                            void *context, lyc_error *err);
 

@@ -193,6 +193,47 @@ static void members_add_up(void **state)
     }
 }
 
+/* A member at rest leaves no trace in a graph: it is the base's, bit for bit; with it, others are as if they were
+ * alone. */
+static void members_at_rest_are_not_there(void **state)
+{
+    (void)state;
+    lyc_error err;
+    lyc_network *network, *alone;
+    bench b, plain;
+    float base[24], got[24], want[24];
+    assert_int_equal(lyc_network_new(&network, LYC_NETWORK_FIXED, &err), LYC_OK);
+    assert_int_equal(lyc_network_new(&alone, LYC_NETWORK_FIXED, &err), LYC_OK);
+    add_member(network, "algo=diag-oft", NULL, 1);
+    add_member(network, "algo=lora", NULL, 2);
+    add_member(alone, "algo=diag-oft", NULL, 1);
+    bench_open(&plain, NULL);
+    bench_run(base, &plain);
+    bench_close(&plain);
+    bench_open(&plain, alone);
+    bench_run(want, &plain);
+    bench_close(&plain);
+    assert_true(lyc_network_active(network, "unet") == 3);
+
+    lyc_network_set_strength(network, 1, 0, 1);
+    assert_true(lyc_network_active(network, "unet") == 1);
+    assert_true(lyc_network_active(network, "text_encoder_2") == 3);
+    bench_open(&b, network);
+    bench_run(got, &b);
+    assert_memory_equal(got, want, sizeof got);
+    bench_close(&b);
+
+    lyc_network_set_range(network, 0, 0.5, 1);
+    lyc_network_set_step(network, 0, 4);
+    assert_true(lyc_network_active(network, "unet") == 0);
+    bench_open(&b, network);
+    bench_run(got, &b);
+    assert_memory_equal(got, base, sizeof got);
+    bench_close(&b);
+    lyc_network_free(network);
+    lyc_network_free(alone);
+}
+
 static void strengths_by_block_and_step(void **state)
 {
     (void)state;
@@ -455,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_add_up),
+        cmocka_unit_test(members_at_rest_are_not_there),
         cmocka_unit_test(strengths_by_block_and_step),
         cmocka_unit_test(max_norm_limits),
         cmocka_unit_test(written_files_read_back),
