@@ -66,8 +66,8 @@ LYC_API lyc_status lyc_picture_write(const char *path, const lyc_picture *pictur
 
 LYC_API void lyc_picture_clear(lyc_picture *picture);
 
-/* A sheet of pictures in rows and columns, with labels that may be NULL. pictures has rows * columns entries by rows; an
- * empty one ({0}) leaves its place white. Pictures are RGB. */
+/* A sheet of pictures in rows and columns, with labels that may be NULL. pictures has rows * columns entries by rows;
+ * an empty one ({0}) leaves its place white. Pictures are RGB. */
 typedef struct lyc_picture_table {
     const lyc_picture *pictures;
     int rows;
@@ -96,10 +96,10 @@ typedef enum lyc_prediction_kind {
 
 /* {0} with a model is a complete request. Texts are borrowed for the call of lyc_pipeline_open. */
 typedef struct lyc_pipeline_options {
-    const char *model;              /* a diffusers folder, or a single file */
-    const char *variant;            /* of a folder: "fp16"; NULL: plain files, else fp16 */
-    const char *vae;                /* file or folder of another VAE; NULL: the model's */
-    const char *text_encoder;       /* the same of the text encoder, and of SDXL's second one */
+    const char *model;        /* a diffusers folder, or a single file */
+    const char *variant;      /* of a folder: "fp16"; NULL: plain files, else fp16 */
+    const char *vae;          /* file or folder of another VAE; NULL: the model's */
+    const char *text_encoder; /* the same of the text encoder, and of SDXL's second one */
     const char *text_encoder_2;
     const char *config;             /* JSON file that overrides what was inferred from a single file; NULL: none */
     const char *const *controlnets; /* files or folders of ControlNets, which requests then name by index */
@@ -226,6 +226,10 @@ typedef struct lyc_generated {
 /* The parameters that a picture file carries; NULL in out when it carries none. out is {0}, the caller clears it. */
 LYC_API lyc_status lyc_picture_parameters(lyc_generated *out, const char *path, lyc_error *err);
 
+/* The size that pictures of a request have: the model's where it names none, rounded down to what the model can do. */
+LYC_API void lyc_pipeline_size(int *width, int *height, const lyc_pipeline *pipeline,
+                               const lyc_generate_options *options);
+
 /* LYC_OK where lyc_pipeline_generate would begin to compute. Makes notices. */
 LYC_API lyc_status lyc_pipeline_check(const lyc_pipeline *pipeline, const lyc_generate_options *options,
                                       lyc_error *err);
@@ -255,8 +259,8 @@ LYC_API lyc_status lyc_pipeline_parameters(lyc_generated *out, lyc_pipeline *pip
 typedef struct lyc_request_list lyc_request_list;
 
 /* standard: what holds where a line says nothing (its texts are borrowed). LYC_E_FORMAT names the line. */
-LYC_API lyc_status lyc_request_list_open(lyc_request_list **out, const char *path,
-                                         const lyc_generate_options *standard, lyc_error *err);
+LYC_API lyc_status lyc_request_list_open(lyc_request_list **out, const char *path, const lyc_generate_options *standard,
+                                         lyc_error *err);
 LYC_API void lyc_request_list_free(lyc_request_list *list);
 LYC_API size_t lyc_request_list_count(const lyc_request_list *list);
 

@@ -47,6 +47,21 @@ static lyc_status check_numbers(const lyc_generate_options *o, lyc_error *err)
     return LYC_OK;
 }
 
+/* What sides are multiples of. */
+static int side_multiple(const lyc_pipeline *p)
+{
+    return p->factor > 8 ? p->factor : 8;
+}
+
+void lyc_pipeline_size(int *width, int *height, const lyc_pipeline *p, const lyc_generate_options *o)
+{
+    lyc_pipeline_info info;
+    const int multiple = side_multiple(p);
+    lyc_pipeline_describe(&info, p);
+    *width = (o->width > 0 ? o->width : info.width) / multiple * multiple;
+    *height = (o->height > 0 ? o->height : info.height) / multiple * multiple;
+}
+
 static lyc_status set_side(int *out, const char *name, int wanted, int standard, int multiple, lyc_error *err)
 {
     const int side = wanted > 0 ? wanted : standard;
@@ -66,7 +81,7 @@ static lyc_status set_size(lyc_generation *g, const lyc_pipeline *p, lyc_error *
 {
     lyc_pipeline_info info;
     const lyc_generate_options *o = g->options;
-    const int multiple = p->factor > 8 ? p->factor : 8;
+    const int multiple = side_multiple(p);
     lyc_pipeline_describe(&info, p);
     LYC_TRY(set_side(&g->width, "width", o->width, info.width, multiple, err));
     LYC_TRY(set_side(&g->height, "height", o->height, info.height, multiple, err));

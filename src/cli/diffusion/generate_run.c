@@ -184,15 +184,17 @@ static lyc_status open_pipeline(lyc_generate_run *run, lyc_error *err)
 static void print_settings(const lyc_generate_run *run)
 {
     lyc_pipeline_info info;
+    int width, height;
     const lyc_generate_options first = request_at(run, 0);
+    lyc_pipeline_size(&width, &height, run->pipeline, &first);
     lyc_pipeline_describe(&info, run->pipeline);
     if (!run->cli->quiet) {
         char shown[128];
         const char *sampler = first.sampler != NULL ? first.sampler : info.sampler;
         lyc_text_printable(shown, sizeof shown, sampler, strlen(sampler));
         fprintf(stderr, "%s, %s; %dx%d, %d steps of %s, guidance scale %g, seed %" PRId64 "\n", info.family,
-                run->config->precision == LYC_COMPUTE_BF16 ? "bf16" : "f32", first.width > 0 ? first.width : info.width,
-                first.height > 0 ? first.height : info.height, first.steps, shown, first.guidance_scale, first.seed);
+                run->config->precision == LYC_COMPUTE_BF16 ? "bf16" : "f32", width, height, first.steps, shown,
+                first.guidance_scale, first.seed);
     }
 }
 
