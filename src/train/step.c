@@ -324,6 +324,12 @@ static void set_network(const lyc_train_step *step, const lyc_step_input *in, ai
     lyc_network_set_timesteps(network, in->timesteps, (size_t)in->n, (double)lyc_native_random_uniform(&random, 0));
 }
 
+/* A graph holds the adapters that are active when it is built. */
+static uint64_t active(const lyc_train_step *step, const char *component)
+{
+    return step->options.network != NULL ? lyc_network_active(step->options.network, component) : 0;
+}
+
 static lyc_status check_input(const lyc_train_step *step, const lyc_step_input *in, lyc_error *err)
 {
     if (in->n < 1 || in->h < 1 || in->w < 1) {
@@ -346,9 +352,9 @@ static lyc_status prepare(const lyc_cached_plan **out, lyc_train_step *step, con
     request r = {step, in, purpose};
     LYC_TRY(check_input(step, in, err));
     const int64_t texts = step->options.text_in_graph ? in->chunks : in->tokens;
-    snprintf(key, sizeof key, "%s %" PRId64 "x%" PRId64 "x%" PRId64 " text=%" PRId64, names[purpose], in->n, in->h,
-             in->w, texts);
     set_network(step, in, purpose);
+    snprintf(key, sizeof key, "%s %" PRId64 "x%" PRId64 "x%" PRId64 " text=%" PRId64 " adapters=%" PRIx64 ",%" PRIx64,
+             names[purpose], in->n, in->h, in->w, texts, active(step, "text_encoder"), active(step, "unet"));
     const int before = lyc_plan_cache_count(step->cache);
     LYC_TRY(lyc_plan_cache_get(out, step->cache, key, build, &r, err));
     if (lyc_plan_cache_count(step->cache) != before) {
