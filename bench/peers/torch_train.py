@@ -27,8 +27,8 @@ import torch
 def adapters(unet, options):
     from lycoris import LycorisNetwork, create_lycoris
 
-    LycorisNetwork.apply_preset({"unet_target_module": ["Transformer2DModel"], "target_module": ["Attention", "FeedForward"],
-                                 "enable_conv": False})
+    LycorisNetwork.apply_preset({"target_module": ["Transformer2DModel"],
+                                 "enable_conv": True})
     network = create_lycoris(unet, 1.0, linear_dim=options.rank, linear_alpha=options.rank, algo=options.algo)
     network.apply_to()
     network.train()
