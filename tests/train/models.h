@@ -41,6 +41,12 @@ static inline void model_open(model *m, bool xl)
     lyc_step_model *n = &m->networks;
     if (xl) {
         n->unet = open_component(LYC_COMPONENT_UNET, SDXL "config.json", SDXL "unet.safetensors");
+        n->text[0] = open_component(LYC_COMPONENT_TEXT_ENCODER, SDXL "text_encoder_config.json",
+                                    SDXL "text_encoder.safetensors");
+        n->text[1] = open_component(LYC_COMPONENT_TEXT_ENCODER_2, SDXL "text_encoder_2_config.json",
+                                    SDXL "text_encoder_2.safetensors");
+        add_part(m, n->text[0], "lora_te1");
+        add_part(m, n->text[1], "lora_te2");
     } else {
         n->unet = open_component(LYC_COMPONENT_UNET, NULL, SD15 "unet");
         n->text[0] = open_component(LYC_COMPONENT_TEXT_ENCODER, NULL, SD15 "text_encoder");
@@ -133,7 +139,10 @@ static inline void batch_make(batch *b, const lyc_step_model *m, int64_t n, int6
     b->ids = lyc_alloc((size_t)(n * chunks * TOKENS) * sizeof *b->ids);
     b->eos = lyc_alloc_zero((size_t)(n * chunks), sizeof *b->eos);
     for (int64_t i = 0; i < n * chunks * TOKENS; i++) {
-        b->ids[i] = (int32_t)(i * 7919 % 49000);
+        b->ids[i] = (int32_t)(i * 7919 % 900);
+    }
+    for (int64_t i = 0; i < n * chunks; i++) {
+        b->eos[i] = (int32_t)(TOKENS - 1 - 5 * i);
     }
     for (int64_t i = 0; i < n; i++) {
         b->weights[i] = 1.0f / (float)n;
@@ -156,8 +165,8 @@ static inline void batch_make(batch *b, const lyc_step_model *m, int64_t n, int6
         .states = b->states,
         .pooled = b->pooled,
         .chunks = chunks,
-        .ids = {b->ids},
-        .eos = {b->eos},
+        .ids = {b->ids, b->ids},
+        .eos = {b->eos, b->eos},
     };
 }
 

@@ -8,7 +8,18 @@
 #include "model/networks.h"
 #include "train/trainer.h"
 
-enum { PICTURES = 6, FORMATS = 2, BATCH = 2 };
+enum { PICTURES = 6, BATCH = 2 };
+
+/* Under a sanitizer computing takes some fifty times as long: runs are as short as they can be, and what they learn is
+ * not looked at. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
 
 /* Pictures 0 to 3 are square and for training, 4 and 5 are wide; the last of each format is for validation too. */
 typedef struct pictures {
@@ -20,6 +31,7 @@ typedef struct pictures {
     float *batch;
     const char *batch_captions[BATCH];
     lyc_trainer_batch current;
+    const bool *preserve; /* of each batch; NULL: none */
 } pictures;
 
 /* A disc or a square of one colour on another. */
@@ -105,8 +117,12 @@ static inline lyc_status pictures_next(const lyc_trainer_batch **out, void *cont
             memcpy(p->batch + i * size, p->latents[first + i], size * sizeof(float));
             p->batch_captions[i] = p->captions[first + i];
         }
-        p->current = (lyc_trainer_batch){
-            .n = BATCH, .h = p->h[first], .w = p->w[first], .latents = p->batch, .captions = p->batch_captions};
+        p->current = (lyc_trainer_batch){.n = BATCH,
+                                         .h = p->h[first],
+                                         .w = p->w[first],
+                                         .latents = p->batch,
+                                         .captions = p->batch_captions,
+                                         .preserve = validation ? NULL : p->preserve};
         *out = &p->current;
     }
     return LYC_OK;

@@ -4,7 +4,9 @@
  */
 #include "models.h"
 
+#include "adapter/network_save.h"
 #include "adapter/preset.h"
+#include "support/folder.h"
 
 static const lyc_trainable_rates rates = {.unet = 1, .text = {1, 1}};
 
@@ -168,16 +170,20 @@ static void gradients_through_text(void **state)
     }
 }
 
+/* With states that are given, and with both text encoders in the graph. */
 static void gradients_of_sdxl(void **state)
 {
-    bench t;
-    batch b;
     (void)state;
-    bench_open(&t, true, "attn-mlp", lora, &(lyc_step_options){0});
-    batch_make(&b, &t.m.networks, 2, 8, 8, 1);
-    check_against_differences(&t, &b);
-    batch_clear(&b);
-    bench_close(&t);
+    for (int text = 0; text < 2; text++) {
+        bench t;
+        batch b;
+        bench_open(&t, true, "attn-mlp", lora, &(lyc_step_options){.text_in_graph = text});
+        batch_make(&b, &t.m.networks, 2, 8, 8, 1 + text);
+        check_against_differences(&t, &b);
+        assert_int_equal(t.set.group_count, 1 + 2 * text);
+        batch_clear(&b);
+        bench_close(&t);
+    }
 }
 
 static void gradients_of_whole_networks(void **state)
@@ -190,7 +196,7 @@ static void gradients_of_whole_networks(void **state)
     must(lyc_trainables_add_component(&t.set, t.m.networks.text[0], 1, &err), &err);
     must(lyc_trainables_add_component(&t.set, t.m.networks.unet, 1, &err), &err);
     bench_finish(&t);
-    batch_make(&b, &t.m.networks, 1, 8, 8, 1);
+    batch_make(&b, &t.m.networks, 1, 24, 24, 1);
     check_against_differences(&t, &b);
     assert_int_equal(t.set.numbers,
                      lyc_component_parameters(t.m.networks.text[0]) + lyc_component_parameters(t.m.networks.unet));
@@ -313,6 +319,40 @@ static void strength_zero_is_the_model(void **state)
     bench_close(&plain);
 }
 
+/* An adapter that was trained before acts and rests; the one beside it learns from where both are. */
+static void frozen_members_do_not_learn(void **state)
+{
+    bench t, first;
+    batch b;
+    test_folder folder;
+    lyc_error err;
+    lyc_network_file *file = NULL;
+    const char *path;
+    size_t member = 0;
+    (void)state;
+    test_folder_make(&folder);
+    path = test_folder_path(&folder, "first.safetensors");
+    bench_open(&first, false, "attn-mlp", lora, &(lyc_step_options){0});
+    const lyc_network_save_options options = {.scheme = LYC_KEY_KOHYA, .dtype = LYC_F32};
+    must(lyc_network_save(path, first.network, 0, &options, &err), &err);
+    must(lyc_network_file_open(&file, path, NULL, &err), &err);
+    bench_open(&t, false, "attn-mlp", lora, &(lyc_step_options){0});
+    must(lyc_network_add_file(&member, t.network, file, t.m.parts, t.m.count, &err), &err);
+    lyc_network_file_close(file);
+    lyc_network_freeze(t.network, member);
+    batch_make(&b, &t.m.networks, 2, 16, 16, 1);
+    check_against_differences(&t, &b);
+    const double both = run(&t, &b);
+    lyc_network_set_strength(t.network, member, 0, 0);
+    const double one = run(&t, &b);
+    assert_true(fabs(both - one) > 1e-5);
+    assert_int_equal(t.set.count, first.set.count);
+    batch_clear(&b);
+    bench_close(&t);
+    bench_close(&first);
+    test_folder_remove(&folder);
+}
+
 /* bf16 has 8 bits; gradients pass twice as many layers as predictions do (0.03 in model/test_unet_runner.c). */
 static void bf16_is_close(void **state)
 {
@@ -397,6 +437,7 @@ int main(void)
         cmocka_unit_test(budget_changes_no_bit),
         cmocka_unit_test(measuring_has_no_dropout),
         cmocka_unit_test(strength_zero_is_the_model),
+        cmocka_unit_test(frozen_members_do_not_learn),
         cmocka_unit_test(bf16_is_close),
         cmocka_unit_test(explains_where_numbers_break),
         cmocka_unit_test(refuses_inputs_that_are_not_there),

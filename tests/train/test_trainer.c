@@ -134,13 +134,13 @@ static void every_algorithm_learns(void **state)
         bench b;
         witness w = {0};
         lyc_error err;
-        lyc_trainer_options o = options_of_run(60);
+        lyc_trainer_options o = options_of_run(SANITIZED ? 2 : 60);
         o.rates.unet = algorithms[i].rate;
         o.validate_every_n_steps = 5;
         o.max_validation_steps = 1;
         bench_open(&b, algorithms[i].preset, algorithms[i].text, algorithms[i].args, &o, &w);
         must(lyc_trainer_run(b.trainer, &err), &err);
-        if (!(w.last < 0.95 * w.first)) {
+        if (!SANITIZED && !(w.last < 0.95 * w.first)) {
             fail_msg("%s: validation loss %g, then %g", algorithms[i].args[0], w.first, w.last);
         }
         assert_true(lyc_trainer_finished(b.trainer));
@@ -155,14 +155,14 @@ static void whole_networks_learn(void **state)
     bench b;
     witness w = {0};
     lyc_error err;
-    lyc_trainer_options o = options_of_run(30);
+    lyc_trainer_options o = options_of_run(SANITIZED ? 2 : 30);
     (void)state;
     o.native_unet = o.native_text[0] = true;
     o.rates = (lyc_trainable_rates){.unet = 1e-3, .text = {1e-4}};
     o.optimizer = "AdamW8bit";
     bench_open(&b, NULL, true, NULL, &o, &w);
     must(lyc_trainer_run(b.trainer, &err), &err);
-    assert_true(w.last < 0.95 * w.first);
+    assert_true(SANITIZED || w.last < 0.95 * w.first);
     assert_true(lyc_trainer_progress_get(b.trainer)->movement > 0);
     bench_close(&b);
 }
@@ -197,6 +197,27 @@ static void turns_come_as_told(void **state)
     assert_int_equal(w.saves[LYC_TRAINER_AT_END], 1);
     assert_int_equal(w.samples, 2);
     bench_close(&b);
+}
+
+/* Where a sample's target is what the model says without adapters, new adapters, which change nothing, have no loss. */
+static void preservation_keeps_predictions(void **state)
+{
+    static const bool preserve[2][BATCH] = {{true, true}, {true, false}};
+    static const char *const args[] = {"algo=lora", "network_dim=4", NULL};
+    (void)state;
+    for (int half = 0; half < 2; half++) {
+        bench b;
+        witness w = {0};
+        lyc_error err;
+        lyc_trainer_options o = options_of_run(1);
+        o.validate_every_n_steps = 1000;
+        bench_open(&b, "attn-mlp", true, args, &o, &w);
+        b.pictures.preserve = preserve[half];
+        must(lyc_trainer_run(b.trainer, &err), &err);
+        const double loss = lyc_trainer_progress_get(b.trainer)->loss;
+        assert_true(half ? loss > 0.1 : loss < 1e-9);
+        bench_close(&b);
+    }
 }
 
 static void bad_numbers_are_told(void **state)
@@ -235,8 +256,9 @@ static float *copy_numbers(const lyc_trainer *t)
 static void goes_on_with_the_same_bits(void **state)
 {
     static const char *const optimizers[] = {"AdamW", "AdamW8bit", "Prodigy", "AdamWScheduleFree", "Lion"};
+    const int64_t stop_at = SANITIZED ? 1 : 5;
     (void)state;
-    for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++) {
+    for (size_t i = 0; i < (SANITIZED ? 2 : sizeof optimizers / sizeof *optimizers); i++) {
         float *numbers_of[2];
         size_t count = 0;
         double average[2];
@@ -244,7 +266,7 @@ static void goes_on_with_the_same_bits(void **state)
             lyc_error err;
             test_folder folder;
             char states[256];
-            lyc_trainer_options o = options_of_run(9);
+            lyc_trainer_options o = options_of_run(SANITIZED ? 3 : 9);
             test_folder_make(&folder);
             snprintf(states, sizeof states, "%s/state", folder.path);
             o.optimizer = optimizers[i];
@@ -254,11 +276,11 @@ static void goes_on_with_the_same_bits(void **state)
             o.state_folder = states;
             for (int part = !stopping; part < 2; part++) {
                 bench b;
-                witness w = {.stop_at = part == 0 ? 5 : 0};
+                witness w = {.stop_at = part == 0 ? stop_at : 0};
                 bench_open(&b, "attn-mlp", true, lora, &o, &w);
                 if (part == 1 && stopping) {
                     must(lyc_trainer_resume(b.trainer, states, false, &err), &err);
-                    assert_int_equal(lyc_trainer_progress_get(b.trainer)->step, 5);
+                    assert_int_equal(lyc_trainer_progress_get(b.trainer)->step, stop_at);
                 }
                 must(lyc_trainer_run(b.trainer, &err), &err);
                 assert_int_equal(lyc_trainer_finished(b.trainer), part == 1);
@@ -416,6 +438,7 @@ int main(void)
         cmocka_unit_test(every_algorithm_learns),
         cmocka_unit_test(whole_networks_learn),
         cmocka_unit_test(turns_come_as_told),
+        cmocka_unit_test(preservation_keeps_predictions),
         cmocka_unit_test(bad_numbers_are_told),
         cmocka_unit_test(goes_on_with_the_same_bits),
         cmocka_unit_test(samples_change_no_bit),

@@ -16,7 +16,7 @@
 #include "adapter/network_save.h"
 #include "support/folder.h"
 
-enum { KILLS = 50, STEPS = 60, CHILD_FAILED = 3 };
+enum { KILLS = SANITIZED ? 5 : 50, STEPS = SANITIZED ? 3 : 60, CHILD_FAILED = 3 };
 
 static const char *program;
 
@@ -134,7 +134,6 @@ static void same_file(const test_folder *a, const test_folder *b, const char *na
 static void killed_runs_end_alike(void **state)
 {
     test_folder whole, killed;
-    int ended = 0;
     unsigned random = 12345;
     (void)state;
     test_folder_make(&whole);
@@ -148,9 +147,7 @@ static void killed_runs_end_alike(void **state)
         kill(pid, SIGKILL);
         const int status = wait_for(pid);
         assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-        ended += WIFEXITED(status);
     }
-    print_message("%d of %d ended\n", ended, KILLS);
     run_to_end(killed.path);
     same_file(&whole, &killed, "end.safetensors");
     same_file(&whole, &killed, "log.csv");
