@@ -92,12 +92,18 @@ static bool flatten(VipsImage **image, const unsigned char background[3])
     return replace(image, result, &made);
 }
 
+static bool turn(VipsImage **image, const lyc_image_read_options *options)
+{
+    VipsImage *made = NULL;
+    return options->as_stored || replace(image, vips_autorot(*image, &made, NULL), &made);
+}
+
 /* Upright, sRGB or grey, 8 bits, no alpha. */
 static bool normalise(VipsImage **image, const lyc_image_read_options *options)
 {
     VipsImage *made = NULL;
-    if (!replace(image, vips_autorot(*image, &made, NULL), &made) || !to_srgb(image) ||
-        !flatten(image, options->background)) {
+    if (!turn(image, options) || !to_srgb(image) ||
+        (!options->hidden_colours && !flatten(image, options->background))) {
         return false;
     }
     if (options->grey && !replace(image, vips_colourspace(*image, &made, VIPS_INTERPRETATION_B_W, NULL), &made)) {
@@ -107,39 +113,77 @@ static bool normalise(VipsImage **image, const lyc_image_read_options *options)
            replace(image, vips_cast_uchar(*image, &made, NULL), &made);
 }
 
-lyc_status lyc_image_read(lyc_image *out, const char *path, const lyc_image_read_options *options, lyc_error *err)
+/* The opacity alone, 8 bits; the caller knows that there is one. */
+static bool opacity(VipsImage **image, const lyc_image_read_options *options)
 {
-    *out = (lyc_image){0};
-    const lyc_image_read_options standard = LYC_IMAGE_READ_DEFAULT;
-    picture p;
-    lyc_status status = open_picture(&p, path, err);
-    if (status != LYC_OK) {
-        close_picture(&p);
-        return status;
-    }
-    status = normalise(&p.image, options != NULL ? options : &standard)
-                 ? lyc_vips_collect(out, p.image, "a damaged picture", err)
-                 : lyc_vips_fail(err, LYC_E_FORMAT, "a damaged picture");
+    VipsImage *made = NULL;
+    return turn(image, options) && to_srgb(image) &&
+           replace(image, vips_extract_band(*image, &made, (*image)->Bands - 1, NULL), &made) &&
+           replace(image, vips_cast_uchar(*image, &made, NULL), &made);
+}
+
+static lyc_status collect(lyc_image *out, picture *p, bool made, const char *path, lyc_error *err)
+{
+    lyc_status status = made ? lyc_vips_collect(out, p->image, "a damaged picture", err)
+                             : lyc_vips_fail(err, LYC_E_FORMAT, "a damaged picture");
     if (status == LYC_OK) {
-        status = lyc_file_map_check(p.map, err);
+        status = lyc_file_map_check(p->map, err);
     } else {
         lyc_wrap(err, "reading %s", path);
     }
     if (status != LYC_OK) {
         lyc_image_clear(out);
     }
+    return status;
+}
+
+static const lyc_image_read_options standard = {.background = {255, 255, 255}};
+
+lyc_status lyc_image_read(lyc_image *out, const char *path, const lyc_image_read_options *options, lyc_error *err)
+{
+    *out = (lyc_image){0};
+    picture p;
+    lyc_status status = open_picture(&p, path, err);
+    if (status == LYC_OK) {
+        status = collect(out, &p, normalise(&p.image, options != NULL ? options : &standard), path, err);
+    }
     close_picture(&p);
     return status;
 }
 
-lyc_status lyc_image_read_size(int *width, int *height, const char *path, lyc_error *err)
+/* A picture without transparency: all of it is to be seen. */
+static lyc_status opaque(lyc_image *out, const VipsImage *image, bool upright, lyc_error *err)
+{
+    const bool swapped = upright && vips_image_get_orientation_swap((VipsImage *)image);
+    LYC_TRY(lyc_image_init(out, swapped ? image->Ysize : image->Xsize, swapped ? image->Xsize : image->Ysize, 1, err));
+    memset(out->data, 255, (size_t)out->width * (size_t)out->height); /* fits: it is in memory */
+    return LYC_OK;
+}
+
+lyc_status lyc_image_read_alpha(lyc_image *out, const char *path, const lyc_image_read_options *options, lyc_error *err)
+{
+    *out = (lyc_image){0};
+    options = options != NULL ? options : &standard;
+    picture p;
+    lyc_status status = open_picture(&p, path, err);
+    if (status == LYC_OK && !vips_image_hasalpha(p.image)) {
+        status = opaque(out, p.image, !options->as_stored, err);
+    } else if (status == LYC_OK) {
+        status = collect(out, &p, opacity(&p.image, options), path, err);
+    }
+    close_picture(&p);
+    return status;
+}
+
+lyc_status lyc_image_look(lyc_image_facts *out, const char *path, lyc_error *err)
 {
     picture p;
     const lyc_status status = open_picture(&p, path, err);
     if (status == LYC_OK) {
-        const bool turned = vips_image_get_orientation_swap(p.image);
-        *width = turned ? p.image->Ysize : p.image->Xsize;
-        *height = turned ? p.image->Xsize : p.image->Ysize;
+        *out = (lyc_image_facts){.width = p.image->Xsize,
+                                 .height = p.image->Ysize,
+                                 .turned = vips_image_get_orientation_swap(p.image),
+                                 .has_alpha = vips_image_hasalpha(p.image)};
     }
     close_picture(&p);
     return status;

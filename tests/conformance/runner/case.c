@@ -20,6 +20,9 @@ static const struct {
     {"layer_lists.json", "lists"},
     {"parameter_counts.json", "configs"},
     {"learning_rates.json", "cases"},
+    {"buckets.json", "cases"},
+    {"captions.json", "cases"},
+    {"resize.json", "images"},
 };
 enum { DOCUMENT_COUNT = sizeof documents / sizeof documents[0] };
 
