@@ -33,16 +33,24 @@ typedef struct summary {
     size_t dora, without_alpha;
 } summary;
 
-lyc_network_file *lyc_inspect_open_adapter(const lyc_inspection *in)
+lyc_status lyc_inspect_open_adapter(lyc_network_file **out, const lyc_inspection *in, lyc_error *err)
 {
-    lyc_error err;
-    lyc_network_file *file = NULL;
     const lyc_network_file_options options = {.component = "unet"};
-    if (lyc_safetensors_count(in->file) > MOST_TENSORS ||
-        lyc_network_file_open(&file, in->path, &options, &err) != LYC_OK) {
-        return NULL;
+    *out = NULL;
+    if (lyc_safetensors_count(in->file) > MOST_TENSORS) {
+        return LYC_OK;
     }
-    return file;
+    const lyc_status status = lyc_network_file_open(out, in->path, &options, err);
+    switch (status) {
+    case LYC_E_UNSUPPORTED: return LYC_OK;
+    case LYC_E_FORMAT:
+    case LYC_E_SHAPE:
+        if (!in->config->lenient) {
+            lyc_cli_warn(in->cli, "%s", err->message);
+        }
+        return LYC_OK;
+    default: return status;
+    }
 }
 
 static void count(counts *c, const char *name)

@@ -136,11 +136,11 @@ static void print_error(lyc_json *json, const lyc_error *err)
 
 lyc_status lyc_inspect_print_json(lyc_inspection *in, lyc_error *err)
 {
-    lyc_status status = LYC_OK;
+    lyc_network_file *adapter = NULL;
     lyc_json_begin_object(&in->json, NULL);
     lyc_json_text(&in->json, "path", in->path);
     print_summary(in);
-    lyc_network_file *adapter = lyc_inspect_open_adapter(in);
+    lyc_status status = lyc_inspect_open_adapter(&adapter, in, err);
     if (adapter != NULL) {
         lyc_inspect_print_adapter_json(in, adapter);
         lyc_network_file_close(adapter);
@@ -148,7 +148,7 @@ lyc_status lyc_inspect_print_json(lyc_inspection *in, lyc_error *err)
     if (in->config->meta) {
         print_metadata(in);
     }
-    if (in->config->hash) {
+    if (status == LYC_OK && in->config->hash) {
         status = print_hashes(in, err);
     }
     if (status == LYC_OK && lyc_inspect_lists_tensors(in)) {

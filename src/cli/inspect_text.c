@@ -344,7 +344,8 @@ lyc_status lyc_inspect_print_text(lyc_inspection *in, lyc_error *err)
     in->printed = true;
     print_summary(in);
     print_types(in);
-    lyc_network_file *adapter = lyc_inspect_open_adapter(in);
+    lyc_network_file *adapter = NULL;
+    lyc_status status = lyc_inspect_open_adapter(&adapter, in, err);
     if (adapter != NULL) {
         lyc_inspect_print_adapter(in, adapter);
         lyc_network_file_close(adapter);
@@ -352,8 +353,7 @@ lyc_status lyc_inspect_print_text(lyc_inspection *in, lyc_error *err)
     if (in->config->meta && lyc_safetensors_metadata_count(in->file) > 0) {
         print_metadata(in);
     }
-    lyc_status status = LYC_OK;
-    if (in->config->hash) {
+    if (status == LYC_OK && in->config->hash) {
         status = print_hashes(in, err);
     }
     if (status == LYC_OK && lyc_inspect_lists_tensors(in)) {
