@@ -45,6 +45,11 @@ struct lyc_command {
     bool has_json;                            /* --json is a form of its results */
     size_t config_size;
 
+    /* Instead of the struct of options: keeps each option as it comes, for values that only mean something with others.
+     * The config is zeros at first. `clear` releases what it holds. Both or neither. */
+    lyc_status (*set)(void *config, const lyc_option *option, const char *value, lyc_error *err);
+    void (*clear)(void *config);
+
     /* config is the struct that the options fill; operands are the operand_count words that are no options. */
     lyc_status (*run)(lyc_cli *cli, const void *config, int operand_count, char **operands, lyc_error *err);
 };

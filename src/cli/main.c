@@ -72,10 +72,10 @@ static lyc_status run_command(lyc_cli *cli, lyc_globals *globals, int count, cha
     alignas(max_align_t) char config[LYC_CONFIG_SIZE] = {0};
     static const lyc_option no_options[] = {{0}};
     const lyc_option *options = command->options != NULL ? command->options : no_options;
-    const lyc_option_target target = {options, config, globals, command};
+    const lyc_option_target target = {options, config, globals, command->set, command};
     int operand_count = 0;
     int used;
-    lyc_status status = lyc_option_reset(config, options, err);
+    lyc_status status = command->set == NULL ? lyc_option_reset(config, options, err) : LYC_OK;
     if (status == LYC_OK) {
         status = lyc_option_parse(&operand_count, &used, &target, count, words, false, err);
     }
@@ -90,7 +90,11 @@ static lyc_status run_command(lyc_cli *cli, lyc_globals *globals, int count, cha
         lyc_cli_listen(cli, globals->progress);
         status = command->run(cli, config, operand_count, words, err);
     }
-    lyc_option_clear(config, options);
+    if (command->set == NULL) {
+        lyc_option_clear(config, options);
+    } else {
+        command->clear(config);
+    }
     return status;
 }
 

@@ -40,9 +40,13 @@ static int meaning_column(const lyc_option *table, const lyc_command *command, i
     return column;
 }
 
-static void print_options(FILE *out, const lyc_option *table, const lyc_command *command, int column, int width)
+static void print_options(FILE *out, const lyc_option *table, const lyc_command *command, int column, int width,
+                          bool colour)
 {
     for (const lyc_option *option = table; option->name != NULL; option++) {
+        if (option->heading != NULL) {
+            print_heading(out, colour, option->heading);
+        }
         if (lyc_manual_shows(option, table, command)) {
             lyc_line form = {0};
             lyc_line meaning = {0};
@@ -86,11 +90,13 @@ static void print_command(FILE *out, const lyc_command *command, int width, bool
     }
     const int column = meaning_column(lyc_global_options, command, meaning_column(command->options, command, 0));
     if (command->options != NULL) {
-        print_heading(out, colour, "Options");
-        print_options(out, command->options, command, column, width);
+        if (command->options->heading == NULL) {
+            print_heading(out, colour, "Options");
+        }
+        print_options(out, command->options, command, column, width, colour);
     }
     print_heading(out, colour, "Options of every command");
-    print_options(out, lyc_global_options, command, column, width);
+    print_options(out, lyc_global_options, command, column, width, colour);
     if (command->examples != NULL) {
         print_examples(out, command->examples, colour, width);
     }
@@ -105,7 +111,7 @@ static void print_program(FILE *out, int width, bool colour)
         print_row(out, (*command)->name, (*command)->summary, 16, width);
     }
     print_heading(out, colour, "Options of every command");
-    print_options(out, lyc_global_options, NULL, meaning_column(lyc_global_options, NULL, 0), width);
+    print_options(out, lyc_global_options, NULL, meaning_column(lyc_global_options, NULL, 0), width, colour);
     print_heading(out, colour, "Environment");
     for (const lyc_manual_row *row = lyc_manual_environment; row->name != NULL; row++) {
         print_row(out, row->name, row->meaning, 20, width);

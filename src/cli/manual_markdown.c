@@ -18,6 +18,9 @@ static void print_cell(FILE *out, const char *text)
 static void print_rows(FILE *out, const lyc_option *table, const lyc_command *command)
 {
     for (const lyc_option *option = table; option != NULL && option->name != NULL; option++) {
+        if (option->heading != NULL) {
+            fprintf(out, "| **%s** | |\n", option->heading);
+        }
         if (!lyc_manual_shows(option, table, command)) {
             continue;
         }

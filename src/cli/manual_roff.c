@@ -51,6 +51,10 @@ static void print_tagged(FILE *out, const char *tag, const char *meaning)
 static void print_options(FILE *out, const lyc_option *table, const lyc_command *command)
 {
     for (const lyc_option *option = table; option != NULL && option->name != NULL; option++) {
+        if (option->heading != NULL) {
+            fputs(".SS ", out);
+            print_line(out, option->heading);
+        }
         if (!lyc_manual_shows(option, table, command)) {
             continue;
         }

@@ -20,6 +20,7 @@ typedef struct parser {
 typedef struct match {
     const lyc_option *option;
     void *config;
+    bool global;
 } match;
 
 const char *lyc_option_metavar(const lyc_option *option)
@@ -32,9 +33,18 @@ const char *lyc_option_metavar(const lyc_option *option)
     return option->metavar != NULL ? option->metavar : words[option->kind];
 }
 
+static char unified(char c)
+{
+    return c == '_' ? '-' : c;
+}
+
 static bool name_is(const lyc_option *option, const char *name, size_t length)
 {
-    return strlen(option->name) == length && memcmp(option->name, name, length) == 0;
+    size_t i = 0;
+    while (i < length && option->name[i] != '\0' && unified(option->name[i]) == unified(name[i])) {
+        i++;
+    }
+    return i == length && option->name[i] == '\0';
 }
 
 /* The row by its letter (name NULL) or by its name. */
@@ -42,12 +52,12 @@ static match find(const lyc_option_target *target, char letter, const char *name
 {
     for (const lyc_option *option = target->options; option != NULL && option->name != NULL; option++) {
         if (name != NULL ? name_is(option, name, length) : option->letter == letter) {
-            return (match){option, target->config};
+            return (match){option, target->config, false};
         }
     }
     for (const lyc_option *option = lyc_global_options; option->name != NULL; option++) {
         if (name != NULL ? name_is(option, name, length) : option->letter == letter) {
-            return (match){option, target->globals};
+            return (match){option, target->globals, true};
         }
     }
     return (match){0};
@@ -87,11 +97,14 @@ static lyc_status fail_unknown(const lyc_option_target *target, const char *name
 }
 
 /* Gives the option its value; shown is how the user wrote it. */
-static lyc_status set(match found, const char *dashes, const char *shown, size_t shown_length, const char *value,
-                      lyc_error *err)
+static lyc_status set(const parser *p, match found, const char *dashes, const char *shown, size_t shown_length,
+                      const char *value, lyc_error *err)
 {
     lyc_error own = {0};
-    if (lyc_option_set(found.config, found.option, value, &own) != LYC_OK) {
+    const bool is_kept = !found.global && p->target->set != NULL;
+    const lyc_status status = is_kept ? p->target->set(found.config, found.option, value, &own)
+                                      : lyc_option_set(found.config, found.option, value, &own);
+    if (status != LYC_OK) {
         return lyc_cli_fail(err, own.status, "%s%.*s: %s", dashes, (int)shown_length, shown, own.message);
     }
     return LYC_OK;
@@ -101,6 +114,13 @@ static lyc_status set(match found, const char *dashes, const char *shown, size_t
 static const char *take_value(parser *p)
 {
     return p->next < p->count ? p->words[p->next++] : NULL;
+}
+
+/* Whether the next word is one more of a list: not where it could be an operand. */
+static bool takes_more(const parser *p)
+{
+    const lyc_command *command = p->target->command;
+    return command != NULL && command->max_operands == 0 && p->next < p->count && p->words[p->next][0] != '-';
 }
 
 /* --name, --name=value, --no-name. */
@@ -113,7 +133,7 @@ static lyc_status parse_long(parser *p, const char *word, lyc_error *err)
     if (found.option == NULL && equals == NULL && strncmp(name, "no-", 3) == 0) {
         found = find(p->target, 0, name + 3, length - 3);
         if (found.option != NULL && found.option->kind == LYC_OPTION_BOOL) {
-            return set(found, "--", name, length, "false", err);
+            return set(p, found, "--", name, length, "false", err);
         }
         found.option = NULL;
     }
@@ -128,7 +148,11 @@ static lyc_status parse_long(parser *p, const char *word, lyc_error *err)
         return lyc_cli_fail(err, LYC_E_ARGUMENT, "--%s needs a value: --%s %s", found.option->name, found.option->name,
                             lyc_option_metavar(found.option));
     }
-    return set(found, "--", name, length, value, err);
+    LYC_TRY(set(p, found, "--", name, length, value, err));
+    while (found.option->kind == LYC_OPTION_LIST && equals == NULL && takes_more(p)) {
+        LYC_TRY(set(p, found, "--", name, length, take_value(p), err));
+    }
+    return LYC_OK;
 }
 
 /* -q, -qv, -t 4, -t4. */
@@ -142,7 +166,7 @@ static lyc_status parse_letters(parser *p, const char *word, lyc_error *err)
                          : lyc_cli_fail(err, LYC_E_ARGUMENT, "unknown option -%c in %s", *letter, word);
         }
         if (found.option->kind == LYC_OPTION_BOOL) {
-            const lyc_status status = set(found, "-", letter, 1, "true", err);
+            const lyc_status status = set(p, found, "-", letter, 1, "true", err);
             if (status != LYC_OK) {
                 return status;
             }
@@ -153,7 +177,7 @@ static lyc_status parse_letters(parser *p, const char *word, lyc_error *err)
             return lyc_cli_fail(err, LYC_E_ARGUMENT, "-%c needs a value: -%c %s", *letter, *letter,
                                 lyc_option_metavar(found.option));
         }
-        return set(found, "-", letter, 1, value, err);
+        return set(p, found, "-", letter, 1, value, err);
     }
     return LYC_OK;
 }

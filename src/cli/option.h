@@ -2,7 +2,8 @@
  *
  * GNU style: options and operands in any order, `--` ends the options, --name VALUE or --name=VALUE, -n VALUE or
  * -nVALUE, letters without a value together (-qv), --no-NAME for what is on or off. Names are written out: an
- * abbreviation that is clear today is not after the next option.
+ * abbreviation that is clear today is not after the next option. Hyphens and underscores in names mean the same. Where
+ * a command has no operands, a list takes all words up to the next option: --network_args algo=lokr factor=8.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,7 +17,9 @@ typedef struct lyc_option_target {
     const lyc_option *options;
     void *config;
     lyc_globals *globals;
-    const lyc_command *command; /* decides which global options apply; NULL: none yet */
+    lyc_status (*set)(void *config, const lyc_option *option, const char *value,
+                      lyc_error *err); /* or lyc_option_set */
+    const lyc_command *command;        /* decides which global options apply; NULL: none yet */
 } lyc_option_target;
 
 /* Reads words[0 .. count). Operands are moved to the front of words, in their order, and counted in *operand_count.

@@ -217,7 +217,9 @@ lyc_status lyc_data_arrange(lyc_data *data, lyc_error *err)
     }
     sum_up(data);
     if (data->training_images == 0) {
-        return lyc_fail(err, LYC_E_ARGUMENT, "no images to train on");
+        const char *reason = data->warning_count > 0 ? data->warnings[0] : NULL;
+        return lyc_fail(err, LYC_E_ARGUMENT, "no images to train on%s%s", reason != NULL ? ": " : "",
+                        reason != NULL ? reason : "");
     }
     return warn_of_crops(data, err);
 }

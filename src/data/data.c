@@ -13,6 +13,7 @@
 #include "base/hashmap.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/path.h"
 #include "base/size.h"
 #include "data/data_internal.h"
 
@@ -253,20 +254,39 @@ bool lyc_data_is_picture(const char *name)
 
 static lyc_status check_options(const lyc_data_options *o, lyc_error *err)
 {
-    const int sources =
-        (o->train_data_dir != NULL && o->in_json == NULL) + (o->in_json != NULL) + (o->dataset_config != NULL);
+    const int sources = (o->image_dir != NULL) + (o->train_data_dir != NULL && o->in_json == NULL) +
+                        (o->in_json != NULL) + (o->dataset_config != NULL);
     if (sources == 0) {
-        return lyc_fail(err, LYC_E_ARGUMENT, "no data: one of train_data_dir, in_json, dataset_config is needed");
-    }
-    if (o->dataset_config != NULL && (o->train_data_dir != NULL || o->reg_data_dir != NULL || o->in_json != NULL)) {
         return lyc_fail(err, LYC_E_ARGUMENT,
-                        "dataset_config names all data itself: train_data_dir, reg_data_dir and in_json cannot be "
-                        "given beside it");
+                        "no data: one of image_dir, train_data_dir, in_json, dataset_config is needed");
+    }
+    if (o->dataset_config != NULL && (sources > 1 || o->train_data_dir != NULL || o->reg_data_dir != NULL)) {
+        return lyc_fail(err, LYC_E_ARGUMENT,
+                        "dataset_config names all data itself: image_dir, train_data_dir, reg_data_dir and in_json "
+                        "cannot be given beside it");
+    }
+    if (o->image_dir != NULL && (o->in_json != NULL || o->train_data_dir != NULL)) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "image_dir beside train_data_dir or in_json: one of them names the data");
     }
     if (o->in_json != NULL && o->reg_data_dir != NULL) {
         return lyc_fail(err, LYC_E_ARGUMENT, "in_json has no regularisation images: reg_data_dir cannot be given");
     }
     return LYC_OK;
+}
+
+/* "pictures/" has a name too. */
+static lyc_status read_image_dir(lyc_data_reading *reading, lyc_error *err)
+{
+    lyc_data *data = reading->data;
+    const lyc_data_options *o = &data->options;
+    size_t length = strlen(o->image_dir);
+    while (length > 1 && o->image_dir[length - 1] == '/') {
+        length--;
+    }
+    const char *folder = lyc_arena_format(&data->arena, "%.*s", (int)length, o->image_dir);
+    return folder != NULL ? lyc_image_folder_read(reading, &o->subset, lyc_path_name(folder).text, folder,
+                                                  o->subset.num_repeats, err)
+                          : no_memory(err);
 }
 
 static lyc_status read_sources(lyc_data_reading *reading, lyc_error *err)
@@ -283,7 +303,8 @@ static lyc_status read_sources(lyc_data_reading *reading, lyc_error *err)
         subset.image_dir = o->train_data_dir;
         return lyc_metadata_file_read(reading, &subset, err);
     }
-    LYC_TRY(lyc_dreambooth_read(reading, o->train_data_dir, false, err));
+    LYC_TRY(o->image_dir != NULL ? read_image_dir(reading, err)
+                                 : lyc_dreambooth_read(reading, o->train_data_dir, false, err));
     return o->reg_data_dir != NULL ? lyc_dreambooth_read(reading, o->reg_data_dir, true, err) : LYC_OK;
 }
 

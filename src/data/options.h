@@ -55,7 +55,7 @@ typedef struct lyc_dataset_options {
 } lyc_dataset_options;
 
 typedef struct lyc_data_options {
-    const char *train_data_dir, *reg_data_dir, *in_json, *dataset_config;
+    const char *image_dir, *train_data_dir, *reg_data_dir, *in_json, *dataset_config;
     lyc_dataset_options dataset;
     lyc_subset_options subset;
     double prior_loss_weight;
@@ -68,7 +68,10 @@ typedef struct lyc_data_options {
     uint64_t seed;        /* of the run; no option of its own */
 } lyc_data_options;
 
-/* Members of lyc_data_options but those of `dataset` and `subset`. */
+extern const lyc_option_choice lyc_interpolation_choices[];
+
+/* Members of lyc_data_options but those of `dataset` and `subset`. The rows are in .def files, for tables of structs
+ * that these are part of. */
 extern const lyc_option lyc_data_option_table[];
 
 /* Members of lyc_dataset_options and lyc_subset_options that a command line may set. */

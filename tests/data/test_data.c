@@ -307,7 +307,7 @@ static void what_is_wrong_is_said_at_once(void **state)
                    "3 files cannot be used: /bad/1_x/a.txt: an empty caption; /bad/1_x/b.txt: byte 3 is not UTF-8; "
                    "reading /bad/1_x/a.png: an empty file where a picture was expected");
     o.train_data_dir = NULL;
-    expect_failure(&o, LYC_E_ARGUMENT, "no data: one of train_data_dir, in_json, dataset_config is needed");
+    expect_failure(&o, LYC_E_ARGUMENT, "no data: one of image_dir, train_data_dir, in_json, dataset_config is needed");
     o.train_data_dir = at("train");
     o.dataset.resolution = "big";
     expect_failure(&o, LYC_E_ARGUMENT, "resolution is 'big', expected 512, or width,height in pixels");
