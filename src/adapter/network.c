@@ -375,7 +375,8 @@ lyc_status lyc_network_max_norm(lyc_network_norms *out, lyc_network *network, do
     double sum = 0, max = 0;
     *out = (lyc_network_norms){0};
     for (size_t k = 0; k < network->count; k++) {
-        for (size_t i = 0; i < network->members[k]->count; i++) {
+        const size_t layers = network->members[k]->frozen ? 0 : network->members[k]->count;
+        for (size_t i = 0; i < layers; i++) {
             lyc_adapter *a = network->members[k]->layers[i].entry.adapter;
             double norm = 0;
             bool scaled = false;

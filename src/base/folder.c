@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "base/arena.h"
@@ -66,6 +67,11 @@ static lyc_status read_all(listing *list, DIR *open_folder, const char *folder, 
         const bool is_folder = fstatat(dirfd(open_folder), found->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
         LYC_TRY(add(list, found->d_name, is_folder, err));
     }
+}
+
+void lyc_folder_remove_empty(const char *path)
+{
+    rmdir(path);
 }
 
 lyc_status lyc_folder_list(const char *folder, lyc_folder_visitor visit, void *context, lyc_error *err)

@@ -12,6 +12,9 @@
 /* Removes a file; nothing when there is none. */
 lyc_status lyc_file_remove(const char *path, lyc_error *err);
 
+/* Removes a folder if it is empty. */
+void lyc_folder_remove_empty(const char *path);
+
 /* Names of the files and folders in a folder, but "." and "..", in byte order; visit returns an error to end.
  * LYC_E_IO. */
 typedef lyc_status (*lyc_folder_visitor)(void *context, const char *name, bool is_folder, lyc_error *err);
