@@ -11,6 +11,9 @@
 #include "cli/text.h"
 #include "lycoris/adapter.h"
 #include "lycoris/option.h"
+#ifdef LYCORIS_WITH_DIFFUSION
+#include "lycoris/train.h"
+#endif
 
 /* One entry of a list. */
 typedef struct item {
@@ -109,18 +112,43 @@ static bool preset_item(item *out, size_t index)
     return out->name != NULL;
 }
 
+/* --- of training ---------------------------------------------------------------------------------------------------
+ */
+
+#ifdef LYCORIS_WITH_DIFFUSION
+static bool optimizer_item(item *out, size_t index)
+{
+    out->name = lyc_train_optimizer_at(index, &out->summary);
+    return out->name != NULL;
+}
+
+static bool schedule_item(item *out, size_t index)
+{
+    out->name = lyc_train_schedule_at(index, &out->summary);
+    return out->name != NULL;
+}
+#endif
+
 /* --- the command ---------------------------------------------------------------------------------------------------
  */
 
 static const kind kinds[] = {
     {.name = "adapters", .item = adapter_item, .detail = adapter_detail, .detail_json = adapter_detail_json},
     {.name = "presets", .item = preset_item},
+#ifdef LYCORIS_WITH_DIFFUSION
+    {.name = "optimizers", .item = optimizer_item},
+    {.name = "schedules", .item = schedule_item},
+#endif
     {0},
 };
 
 static const lyc_option_choice choices[] = {
     {"adapters", "algorithms of adapters"},
     {"presets", "which layers of a model get an adapter"},
+#ifdef LYCORIS_WITH_DIFFUSION
+    {"optimizers", "of training"},
+    {"schedules", "of learning rates"},
+#endif
     {0},
 };
 
@@ -230,7 +258,7 @@ const lyc_command lyc_command_list = {
     .summary = "show what there is to choose from",
     .operands = "KIND [NAME]",
     .description =
-        "Lists algorithms of adapters (`adapters`) or built-in presets of layers (`presets`). With a name it "
+        "Lists algorithms of adapters, built-in presets of layers, optimisers, schedules of rates. With a name it "
         "says what is known of that one: options with their defaults, formula and source, and the tensors "
         "that a file has of it.",
     .operand_kind = LYC_OPERAND_CHOICE,

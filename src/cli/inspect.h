@@ -44,7 +44,8 @@ lyc_status lyc_inspect_print_json_error(lyc_inspection *in, const lyc_error *err
 bool lyc_inspect_lists_tensors(const lyc_inspection *in);
 bool lyc_inspect_wants(void *context, const lyc_tensor_view *tensor);
 
-/* The adapters of a file: *out is NULL when it has none, and when those that it has make no sense, which is warned of. */
+/* The adapters of a file: *out is NULL when it has none, and when those that it has make no sense, which is warned of.
+ */
 lyc_status lyc_inspect_open_adapter(lyc_network_file **out, const lyc_inspection *in, lyc_error *err);
 void lyc_inspect_print_adapter(const lyc_inspection *in, const lyc_network_file *adapter);
 void lyc_inspect_print_adapter_json(lyc_inspection *in, const lyc_network_file *adapter);

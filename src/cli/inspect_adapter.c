@@ -42,14 +42,16 @@ lyc_status lyc_inspect_open_adapter(lyc_network_file **out, const lyc_inspection
     }
     const lyc_status status = lyc_network_file_open(out, in->path, &options, err);
     switch (status) {
-    case LYC_E_UNSUPPORTED: return LYC_OK;
+    case LYC_E_UNSUPPORTED:
+        return LYC_OK;
     case LYC_E_FORMAT:
     case LYC_E_SHAPE:
         if (!in->config->lenient) {
             lyc_cli_warn(in->cli, "%s", err->message);
         }
         return LYC_OK;
-    default: return status;
+    default:
+        return status;
     }
 }
 

@@ -92,24 +92,30 @@ static double rex(const lyc_lr_schedule *s, double step)
 static const struct {
     const char *name;
     double (*factor)(const lyc_lr_schedule *schedule, double step);
+    const char *summary;
 } kinds[] = {
-    {"constant", constant},
-    {"constant_with_warmup", constant},
-    {"linear", linear},
-    {"cosine", cosine},
-    {"cosine_with_restarts", cosine_with_restarts},
-    {"polynomial", polynomial},
-    {"inverse_sqrt", inverse_sqrt},
-    {"cosine_with_min_lr", cosine_with_min_lr},
-    {"warmup_stable_decay", warmup_stable_decay},
-    {"piecewise_constant", piecewise_constant},
-    {"rex", rex},
+    {"constant", constant, "the same rate throughout"},
+    {"constant_with_warmup", constant, "the same after a warm-up"},
+    {"linear", linear, "falls evenly to 0"},
+    {"cosine", cosine, "falls along half a cosine to 0"},
+    {"cosine_with_restarts", cosine_with_restarts, "several falls of that kind, each from the full rate"},
+    {"polynomial", polynomial, "falls by a power to 1e-7"},
+    {"inverse_sqrt", inverse_sqrt, "falls with the root of the steps"},
+    {"cosine_with_min_lr", cosine_with_min_lr, "along half a cosine to lr_scheduler_min_lr_ratio"},
+    {"warmup_stable_decay", warmup_stable_decay, "full until the last lr_decay_steps, which fall"},
+    {"piecewise_constant", piecewise_constant, "factors by step_rules: 1:10,0.1:20,0.01"},
+    {"rex", rex, "falls slowly, then fast"},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
 const char *lyc_lr_schedule_name_at(size_t index)
 {
     return index < KIND_COUNT ? kinds[index].name : NULL;
+}
+
+const char *lyc_lr_schedule_summary_at(size_t index)
+{
+    return index < KIND_COUNT ? kinds[index].summary : NULL;
 }
 
 /* --- making one ----------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ lyc_status lyc_lr_schedule_init(lyc_lr_schedule *out, const lyc_lr_request *requ
 
 double lyc_lr_schedule_factor(const lyc_lr_schedule *schedule, int64_t step);
 
-/* NULL past the last. */
+/* Its name and what it does; NULL past the last. */
 const char *lyc_lr_schedule_name_at(size_t index);
+const char *lyc_lr_schedule_summary_at(size_t index);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/string.h"
 #include "diffusion/pipeline.h"
+#include "diffusion/sampler.h"
 
 static const size_t max_png = (size_t)1 << 30;
 static const int64_t standard_seed = 42; /* the same noise each time: what changes is what was learned */
@@ -33,8 +34,14 @@ lyc_status lyc_train_sampling_check(const lyc_train_sampling *sampling, lyc_erro
     lyc_request_list *list = NULL;
     LYC_TRY(lyc_request_list_open(&list, sampling->prompts, &sampling->standard, err));
     const size_t count = lyc_request_list_count(list);
+    lyc_status status = count > 0 ? LYC_OK : lyc_fail(err, LYC_E_ARGUMENT, "%s has no prompt", sampling->prompts);
+    for (size_t i = 0; status == LYC_OK && i < count; i++) {
+        const lyc_sampler *sampler;
+        lyc_sigma_curve curve;
+        status = lyc_sampler_find(&sampler, &curve, lyc_request_list_options(list, i)->sampler, err);
+    }
     lyc_request_list_free(list);
-    return count > 0 ? LYC_OK : lyc_fail(err, LYC_E_ARGUMENT, "%s has no prompt", sampling->prompts);
+    return status == LYC_OK || count == 0 ? status : lyc_wrap(err, "%s", sampling->prompts);
 }
 
 static lyc_pipeline_options pipeline_options(const lyc_train_model *model)
@@ -92,7 +99,7 @@ static lyc_status sample(const lyc_train_sampling *s, lyc_pipeline *pipeline, co
         lyc_generate_options options = *lyc_request_list_options(list, i);
         lyc_generated made = {0};
         options.count = 1;
-        lyc_status status = lyc_pipeline_generate(&made, pipeline, &options, NULL, err);
+        lyc_status status = lyc_pipeline_generate(&made, pipeline, &options, s->task, err);
         status = status == LYC_OK ? write(s, when, i, &made, trainer, err) : status;
         lyc_generated_clear(&made);
         LYC_TRY(status);

@@ -18,6 +18,7 @@ typedef struct lyc_train_sampling {
     const char *name;    /* files are <name>_<when>_<index>[_<stamp>]_<seed>.png */
     const char *stamp;   /* a date; NULL: none */
     lyc_generate_options standard;
+    const lyc_task *task; /* of each picture; NULL: none */
 } lyc_train_sampling;
 
 /* What sd-scripts begins with: DDIM, 30 steps, 512 pixels, guidance 7.5, and here a seed that stays the same. */

@@ -127,6 +127,25 @@ lyc_status lyc_state_save(const char *folder, int64_t step, const lyc_state_tens
     return status;
 }
 
+/* The description goes first: what is left without it is no state. */
+lyc_status lyc_state_remove(const char *folder, lyc_error *err)
+{
+    lyc_arena arena = {0};
+    lyc_file_id id;
+    cleaning c = {.folder = folder, .kept = ""};
+    if (lyc_file_id_of(&id, folder, NULL) != LYC_OK) {
+        return LYC_OK;
+    }
+    const char *words = lyc_path_join(&arena, folder, lyc_span_of(description));
+    lyc_status status = words != NULL ? lyc_file_remove(words, err) : no_memory(err);
+    status = status == LYC_OK ? lyc_folder_list(folder, clean, &c, err) : status;
+    if (status == LYC_OK) {
+        lyc_folder_remove_empty(folder);
+    }
+    lyc_arena_clear(&arena);
+    return status;
+}
+
 /* --- opening -------------------------------------------------------------------------------------------------------
  */
 

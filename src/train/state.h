@@ -26,6 +26,9 @@ typedef struct lyc_state_tensor {
 lyc_status lyc_state_save(const char *folder, int64_t step, const lyc_state_tensor *tensors, size_t count,
                           const json_t *facts, lyc_error *err);
 
+/* Removes a state with its folder; nothing when there is none. Other files in the folder stay, and so does it then. */
+lyc_status lyc_state_remove(const char *folder, lyc_error *err);
+
 typedef struct lyc_state lyc_state;
 
 /* LYC_E_IO: there is none; LYC_E_FORMAT: it is damaged, or of another version. */

@@ -46,20 +46,6 @@ static lyc_status check_options(const lyc_trainer *t, lyc_error *err)
     return lyc_batch_noise_check(&o->noise, &t->model->schedule, t->model->scheduler.prediction, err);
 }
 
-static lyc_status count_steps(lyc_trainer *t, lyc_error *err)
-{
-    const lyc_trainer_options *o = &t->options;
-    const int64_t batches = (int64_t)t->source.count(t->source.context, 1, false);
-    if (batches < 1) {
-        return lyc_fail(err, LYC_E_ARGUMENT, "there are no batches to train on");
-    }
-    t->steps_per_epoch = (batches + o->gradient_accumulation_steps - 1) / o->gradient_accumulation_steps;
-    t->progress.total_steps = o->max_train_epochs > 0 ? o->max_train_epochs * t->steps_per_epoch : o->max_train_steps;
-    t->progress.epochs = (t->progress.total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
-    t->losses = lyc_alloc_zero((size_t)t->steps_per_epoch, sizeof *t->losses);
-    return t->losses != NULL ? LYC_OK : lyc_fail(err, LYC_E_MEMORY, "no memory for a training");
-}
-
 static lyc_status find_trainables(lyc_trainer *t, lyc_error *err)
 {
     const lyc_trainer_options *o = &t->options;
@@ -85,12 +71,7 @@ static lyc_status make_optimizer(lyc_trainer *t, lyc_error *err)
     const lyc_trainer_options *o = &t->options;
     LYC_TRY(lyc_optimizer_new(&t->optimizer, o->optimizer != NULL ? o->optimizer : "AdamW", o->optimizer_args,
                               o->optimizer_arg_count, t->set.rows, t->set.count, err));
-    for (int i = 0; i < t->set.group_count; i++) {
-        lyc_lr_request request = o->schedule;
-        request.total_steps = t->progress.total_steps;
-        request.base_rate = t->set.groups[i].rate;
-        LYC_TRY(lyc_lr_schedule_init(&t->schedules[i], &request, err));
-    }
+    LYC_TRY(lyc_trainer_make_schedules(t, err));
     if (o->ema_decay > 0) {
         t->has_ema = true;
         return lyc_ema_init(&t->ema, t->set.rows, t->set.count, o->ema_decay,
@@ -122,7 +103,7 @@ static lyc_status make_step(lyc_trainer *t, lyc_error *err)
 static lyc_status prepare(lyc_trainer *t, lyc_error *err)
 {
     LYC_TRY(check_options(t, err));
-    LYC_TRY(count_steps(t, err));
+    LYC_TRY(lyc_trainer_count_steps(t, err));
     LYC_TRY(find_trainables(t, err));
     LYC_TRY(make_optimizer(t, err));
     return make_step(t, err);
@@ -360,6 +341,16 @@ static lyc_status validate_with(lyc_trainer *t, lyc_error *err)
     return status;
 }
 
+static lyc_status save_state(lyc_trainer *t, lyc_trainer_event event, lyc_error *err)
+{
+    LYC_TRY(lyc_trainer_flush_logs(t, err));
+    if (t->hooks.state != NULL) {
+        return t->hooks.state(t->hooks.context, t, event, err);
+    }
+    const bool wanted = t->options.state_every_steps == 0 || event >= LYC_TRAINER_AT_END;
+    return t->options.state_folder != NULL && wanted ? lyc_trainer_save_state(t, t->options.state_folder, err) : LYC_OK;
+}
+
 /* A file, and with it a state. */
 static lyc_status save(lyc_trainer *t, lyc_trainer_event event, lyc_error *err)
 {
@@ -372,15 +363,13 @@ static lyc_status save(lyc_trainer *t, lyc_trainer_event event, lyc_error *err)
         }
     }
     LYC_TRY(call_hook(t, t->hooks.save, event, err));
-    LYC_TRY(lyc_trainer_flush_logs(t, err));
-    return t->options.state_folder != NULL && t->options.state_every_steps == 0 ? lyc_trainer_save_state(t, err)
-                                                                                : LYC_OK;
+    return save_state(t, event, err);
 }
 
 static lyc_status after_step(lyc_trainer *t, bool epoch_ended, lyc_error *err)
 {
     const lyc_trainer_options *o = &t->options;
-    const lyc_trainer_progress *p = &t->progress;
+    const lyc_train_progress *p = &t->progress;
     const bool last = p->step >= p->total_steps;
     const int64_t epoch = p->epoch;
     const bool by_epoch = o->validate_every_n_steps == 0;
@@ -435,7 +424,7 @@ static lyc_status run_epoch(bool *stopped, lyc_trainer *t, lyc_error *err)
         t->progress.epoch += ended && t->progress.step < t->progress.total_steps;
         if (o->state_folder != NULL && has_turn(t->progress.step, o->state_every_steps)) {
             LYC_TRY(lyc_trainer_flush_logs(t, err));
-            LYC_TRY(lyc_trainer_save_state(t, err));
+            LYC_TRY(lyc_trainer_save_state(t, o->state_folder, err));
         }
         *stopped = t->hooks.stop != NULL && t->hooks.stop(t->hooks.context);
         if (ended) {
@@ -449,10 +438,9 @@ static lyc_status finish(lyc_trainer *t, bool stopped, lyc_error *err)
 {
     t->finished = t->progress.step >= t->progress.total_steps;
     if (t->finished) {
-        LYC_TRY(save(t, LYC_TRAINER_AT_END, err));
+        return save(t, LYC_TRAINER_AT_END, err);
     }
-    LYC_TRY(lyc_trainer_flush_logs(t, err));
-    return (stopped || t->finished) && t->options.state_folder != NULL ? lyc_trainer_save_state(t, err) : LYC_OK;
+    return stopped ? save_state(t, LYC_TRAINER_AT_STOP, err) : lyc_trainer_flush_logs(t, err);
 }
 
 lyc_status lyc_trainer_run(lyc_trainer *t, lyc_error *err)
@@ -473,7 +461,12 @@ bool lyc_trainer_finished(const lyc_trainer *t)
     return t->finished;
 }
 
-const lyc_trainer_progress *lyc_trainer_progress_get(const lyc_trainer *t)
+int64_t lyc_trainer_steps_per_epoch(const lyc_trainer *t)
+{
+    return t->steps_per_epoch;
+}
+
+const lyc_train_progress *lyc_trainer_progress_get(const lyc_trainer *t)
 {
     return &t->progress;
 }

@@ -14,6 +14,7 @@
 #ifndef LYC_TRAIN_TRAINER_H
 #define LYC_TRAIN_TRAINER_H
 
+#include "lycoris/train.h"
 #include "train/batch_noise.h"
 #include "train/ema.h"
 #include "train/event_file.h"
@@ -79,18 +80,12 @@ typedef struct lyc_trainer_options {
     int64_t measure_every_steps; /* how far weights moved; 0: at the first step and with every file */
 } lyc_trainer_options;
 
-/* What a run is doing. */
-typedef struct lyc_trainer_progress {
-    int64_t step, total_steps, epoch, epochs;
-    double loss, average_loss; /* of the last step; over the last epoch's worth of steps */
-    double gradient_norm;      /* before clipping */
-    double validation_loss;    /* NaN: not yet */
-    double movement;           /* norm of all changes over that of the weights; NaN: not yet */
-    int64_t skipped;           /* steps whose numbers were not finite */
-    double seconds;            /* of this run's steps */
-} lyc_trainer_progress;
-
-typedef enum lyc_trainer_event { LYC_TRAINER_AT_STEP, LYC_TRAINER_AT_EPOCH, LYC_TRAINER_AT_END } lyc_trainer_event;
+typedef enum lyc_trainer_event {
+    LYC_TRAINER_AT_STEP,
+    LYC_TRAINER_AT_EPOCH,
+    LYC_TRAINER_AT_END,
+    LYC_TRAINER_AT_STOP /* by request: a state alone */
+} lyc_trainer_event;
 
 typedef struct lyc_trainer lyc_trainer;
 
@@ -98,7 +93,9 @@ typedef struct lyc_trainer lyc_trainer;
 typedef struct lyc_trainer_hooks {
     lyc_status (*save)(void *context, lyc_trainer *trainer, lyc_trainer_event event, lyc_error *err);
     lyc_status (*sample)(void *context, lyc_trainer *trainer, lyc_trainer_event event, lyc_error *err);
-    void (*report)(void *context, const lyc_trainer_progress *progress);
+    /* Instead of state_folder: saves a state where it wants to, or none. */
+    lyc_status (*state)(void *context, lyc_trainer *trainer, lyc_trainer_event event, lyc_error *err);
+    void (*report)(void *context, const lyc_train_progress *progress);
     void (*warn)(void *context, const char *text);
     bool (*stop)(void *context); /* asked after each step: true saves the state and ends the run */
     void *context;
@@ -115,11 +112,21 @@ void lyc_trainer_free(lyc_trainer *trainer);
  */
 lyc_status lyc_trainer_resume(lyc_trainer *trainer, const char *folder, bool force, lyc_error *err);
 
+/* A state as it is between steps. */
+lyc_status lyc_trainer_save_state(lyc_trainer *trainer, const char *folder, lyc_error *err);
+
+/* Another length, before the run and before a resume. */
+lyc_status lyc_trainer_set_steps(lyc_trainer *trainer, int64_t steps, lyc_error *err);
+
+/* Seconds that losses and gradients of a batch take, the second time; nothing of the run changes. */
+lyc_status lyc_trainer_time_step(double *seconds, lyc_trainer *trainer, const lyc_trainer_batch *batch, lyc_error *err);
+
 /* LYC_OK also when it was stopped by request: lyc_trainer_finished tells. */
 lyc_status lyc_trainer_run(lyc_trainer *trainer, lyc_error *err);
 bool lyc_trainer_finished(const lyc_trainer *trainer);
 
-const lyc_trainer_progress *lyc_trainer_progress_get(const lyc_trainer *trainer);
+int64_t lyc_trainer_steps_per_epoch(const lyc_trainer *trainer);
+const lyc_train_progress *lyc_trainer_progress_get(const lyc_trainer *trainer);
 const lyc_trainables *lyc_trainer_trainables(const lyc_trainer *trainer);
 
 /* Adds a picture to the event file, if there is one. */

@@ -34,7 +34,7 @@ struct lyc_trainer {
     lyc_trainer_input input;
 
     int64_t steps_per_epoch;
-    lyc_trainer_progress progress;
+    lyc_train_progress progress;
     size_t position;    /* batches of the epoch that are done */
     uint32_t batches;   /* in all: the number that random numbers depend on */
     double *losses;     /* [steps_per_epoch]: of the last epoch's worth of steps, by place in the epoch */
@@ -57,8 +57,9 @@ lyc_status lyc_trainer_prepare(lyc_trainer *t, const lyc_trainer_batch *batch, u
                                int timestep, double share, lyc_error *err);
 void lyc_trainer_input_clear(lyc_trainer_input *input);
 
-/* trainer_state.c */
-lyc_status lyc_trainer_save_state(lyc_trainer *t, lyc_error *err);
+/* trainer_length.c: steps of an epoch and in all, and the schedules of the groups, which depend on them. */
+lyc_status lyc_trainer_count_steps(lyc_trainer *t, lyc_error *err);
+lyc_status lyc_trainer_make_schedules(lyc_trainer *t, lyc_error *err);
 
 /* trainer_log.c */
 lyc_status lyc_trainer_open_logs(lyc_trainer *t, lyc_error *err);

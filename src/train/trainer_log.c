@@ -58,7 +58,7 @@ static void add(line *l, double value, const char *format, ...)
 /* A measurement is in the line of its step alone. */
 static void fill(line *l, const lyc_trainer *t)
 {
-    const lyc_trainer_progress *p = &t->progress;
+    const lyc_train_progress *p = &t->progress;
     add(l, p->loss, "loss/current");
     add(l, p->average_loss, "loss/average");
     add(l, p->validation_loss, "loss/validation/average");

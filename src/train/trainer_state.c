@@ -75,7 +75,7 @@ static json_t *option_facts(const lyc_trainer *t)
 
 static json_t *facts_of(const lyc_trainer *t)
 {
-    const lyc_trainer_progress *p = &t->progress;
+    const lyc_train_progress *p = &t->progress;
     return json_pack("{so sI sI sI sI sI sI sI sf}", "options", option_facts(t), "epoch", (json_int_t)p->epoch,
                      "position", (json_int_t)t->position, "batches", (json_int_t)t->batches, "skipped",
                      (json_int_t)p->skipped, "bad_in_row", (json_int_t)t->bad_in_row, "loss_count",
@@ -133,13 +133,13 @@ static lyc_status list_tensors(list *l, const lyc_trainer *t, lyc_error *err)
     return LYC_OK;
 }
 
-lyc_status lyc_trainer_save_state(lyc_trainer *t, lyc_error *err)
+lyc_status lyc_trainer_save_state(lyc_trainer *t, const char *folder, lyc_error *err)
 {
     list l = {0};
     json_t *facts = facts_of(t);
     lyc_status status = facts != NULL ? list_tensors(&l, t, err) : no_memory(err);
     if (status == LYC_OK) {
-        status = lyc_state_save(t->options.state_folder, t->progress.step, l.tensors, l.count, facts, err);
+        status = lyc_state_save(folder, t->progress.step, l.tensors, l.count, facts, err);
     }
     json_decref(facts);
     lyc_free(l.tensors);

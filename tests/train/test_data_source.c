@@ -146,7 +146,7 @@ static void runs_go_through_epochs(void **state)
                                      .rates = {.unet = 1e-3}};
     must(lyc_trainer_new(&trainer, r.model, network, &run, &r.batches, NULL, &err), &err);
     must(lyc_trainer_run(trainer, &err), &err);
-    const lyc_trainer_progress *p = lyc_trainer_progress_get(trainer);
+    const lyc_train_progress *p = lyc_trainer_progress_get(trainer);
     assert_int_equal(p->step, run.max_train_steps);
     assert_true(p->average_loss > 0.01 && p->average_loss < 10);
     lyc_trainer_free(trainer);

@@ -16,7 +16,7 @@ typedef struct witness {
     char warning[1024];
 } witness;
 
-static void report(void *context, const lyc_trainer_progress *p)
+static void report(void *context, const lyc_train_progress *p)
 {
     witness *w = context;
     w->step = p->step;
@@ -188,7 +188,7 @@ static void turns_come_as_told(void **state)
     o.sample_at_first = true;
     bench_open(&b, "attn-mlp", false, lora, &o, &w);
     must(lyc_trainer_run(b.trainer, &err), &err);
-    const lyc_trainer_progress *p = lyc_trainer_progress_get(b.trainer);
+    const lyc_train_progress *p = lyc_trainer_progress_get(b.trainer);
     assert_int_equal(p->step, 6);
     assert_int_equal(p->total_steps, 6);
     assert_int_equal(p->epochs, 3);
