@@ -57,7 +57,7 @@ typedef struct lyc_file_hashes {
     char model_legacy[9];
 } lyc_file_hashes;
 
-/* path is that of the open file. task may be NULL. */
+/* path is that of the open file. file NULL: sha256 and legacy alone, of any file. task may be NULL. */
 LYC_API lyc_status lyc_inspect_hashes(lyc_file_hashes *out, const char *path, const lyc_safetensors *file,
                                       const lyc_task *task, lyc_error *err);
 

@@ -10,7 +10,7 @@
 #include "lycoris/inspect.h"
 #include "tensor/model_hash.h"
 
-enum { CHUNK = 4 << 20 };
+enum { CHUNK = 4 << 20, RELEASED = 64 << 20 };
 
 /* Hashes bytes, asking the task between chunks. */
 static lyc_status hash_bytes(lyc_model_hasher *h, const void *data, size_t size, lyc_progress *progress,
@@ -31,7 +31,12 @@ static lyc_status hash_file(lyc_file_hashes *out, const lyc_file_map *map, lyc_p
     lyc_model_hasher h;
     lyc_model_hasher_init(&h);
     lyc_file_map_advise(map, 0, lyc_file_map_size(map), LYC_FILE_SEQUENTIAL);
-    LYC_TRY(hash_bytes(&h, lyc_file_map_data(map), lyc_file_map_size(map), progress, task, err));
+    const size_t size = lyc_file_map_size(map);
+    for (size_t at = 0; at < size; at += RELEASED) { /* a large file does not stay in memory */
+        const size_t n = size - at < RELEASED ? size - at : RELEASED;
+        LYC_TRY(hash_bytes(&h, lyc_file_map_data(map) + at, n, progress, task, err));
+        lyc_file_map_advise(map, at, n, LYC_FILE_DONE);
+    }
     lyc_model_hasher_finish(out->sha256, out->legacy, &h);
     return lyc_file_map_check(map, err);
 }
@@ -94,9 +99,9 @@ lyc_status lyc_inspect_hashes(lyc_file_hashes *out, const char *path, const lyc_
     lyc_file_map *map = NULL;
     LYC_TRY(lyc_file_map_open(&map, path, err));
     lyc_task_begin(&progress, task, "hashing", "B",
-                   (int64_t)(lyc_file_map_size(map) + lyc_safetensors_data_bytes(file)));
+                   (int64_t)(lyc_file_map_size(map) + (file != NULL ? lyc_safetensors_data_bytes(file) : 0)));
     lyc_status status = hash_file(out, map, &progress, task, err);
-    if (status == LYC_OK) {
+    if (status == LYC_OK && file != NULL) {
         status = hash_tensors(out, file, &progress, task, err);
     }
     lyc_progress_finish(&progress);

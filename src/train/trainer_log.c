@@ -88,6 +88,11 @@ lyc_status lyc_trainer_write_logs(lyc_trainer *t, lyc_error *err)
         LYC_TRY(lyc_train_log_write(t->log, t->progress.step, l.numbers, l.count, err));
     }
     const double seconds = lyc_clock_unix_s();
+    if (t->events != NULL) { /* times are no part of the other logs, which are the same each time */
+        LYC_TRY(lyc_event_file_scalar(t->events, seconds, t->progress.step, "time/seconds", t->progress.seconds, err));
+        LYC_TRY(lyc_event_file_scalar(t->events, seconds, t->progress.step, "memory/bytes",
+                                      (double)lyc_trainer_bytes(t), err));
+    }
     for (size_t i = 0; t->events != NULL && i < l.count; i++) {
         if (!isnan(l.numbers[i].value)) {
             LYC_TRY(lyc_event_file_scalar(t->events, seconds, t->progress.step, l.names[i], l.numbers[i].value, err));

@@ -23,13 +23,10 @@ bool lyc_training_is_file(const char *path)
 static lyc_status hash_model(lyc_training *t, lyc_error *err)
 {
     const char *path = t->setup.model.model;
-    lyc_safetensors *file = NULL;
     if (t->hashed || t->setup.options->no_metadata || !lyc_training_is_file(path)) {
         return LYC_OK;
     }
-    LYC_TRY(lyc_safetensors_open(&file, path, NULL, err));
-    const lyc_status status = lyc_inspect_hashes(&t->model_hashes, path, file, NULL, err);
-    lyc_safetensors_close(file);
+    const lyc_status status = lyc_inspect_hashes(&t->model_hashes, path, NULL, NULL, err);
     t->hashed = true;
     t->has_model_hashes = status == LYC_OK;
     return status;
@@ -135,7 +132,8 @@ static lyc_status sample(void *context, lyc_trainer *trainer, lyc_trainer_event 
     char when[32];
     snprintf(when, sizeof when, event == LYC_TRAINER_AT_EPOCH ? "e%06" PRId64 : "%06" PRId64,
              number_of(trainer, event));
-    return lyc_train_sample(&t->sampling, t->model, t->network, when, trainer, err);
+    const lyc_status status = lyc_train_sample(&t->sampling, t->model, t->network, when, trainer, err);
+    return status == LYC_E_CANCELLED ? LYC_OK : status; /* the loop asks too, and saves a state */
 }
 
 /* --- all of it -----------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ typedef struct run_state {
     lyc_json json;
     double started; /* the first step of this run */
     int64_t first_step;
+    double first_seconds, seconds; /* of the steps up to the first report, and up to the last */
+    int64_t step;
     double loss;
     double movement;
 } run_state;
@@ -84,7 +86,10 @@ static void report(void *context, const lyc_train_progress *p)
     if (isnan(run->started)) { /* rates count from the end of the first step, which plans and packs */
         run->started = now();
         run->first_step = p->step;
+        run->first_seconds = p->seconds;
     }
+    run->step = p->step;
+    run->seconds = p->seconds;
     const double elapsed = now() - run->started;
     const int64_t done = p->step - run->first_step;
     const double rate = done > 0 && elapsed > 0 ? (double)done / elapsed : 0;
@@ -204,6 +209,9 @@ static lyc_status show_and_train(run_state *run, lyc_training *training, lyc_tra
     const lyc_status status = lyc_training_run(&state, training, err);
     if (cli->json) {
         lyc_json_end(&run->json);
+        const int64_t steps = run->step - run->first_step;
+        lyc_json_number(&run->json, "seconds_per_step",
+                        steps > 0 ? (run->seconds - run->first_seconds) / (double)steps : (double)NAN);
         lyc_json_number(&run->json, "loss", run->loss);
         lyc_json_bool(&run->json, "finished", status == LYC_OK && state == NULL);
     }
