@@ -132,6 +132,15 @@ LYC_API void lyc_pipeline_describe(lyc_pipeline_info *out, const lyc_pipeline *p
 /* A key that belongs to nothing known; index < unmatched_count. Printable once it passed lyc_text_printable. */
 LYC_API const char *lyc_pipeline_unmatched(const lyc_pipeline *pipeline, size_t index);
 
+/* Opens an adapter of any naming scheme (a file, or a folder of PEFT), for requests to use by its index; one that was
+ * opened before is found again. Nothing of it acts unless a request says so. What in it is not of this model is a
+ * notice, or with strict an error. LYC_E_SHAPE: it is for another model. */
+LYC_API lyc_status lyc_pipeline_add_adapter(size_t *index, lyc_pipeline *pipeline, const char *path, bool strict,
+                                            lyc_error *err);
+
+/* Its name, as prompts and parameters have it; NULL past the last. */
+LYC_API const char *lyc_pipeline_adapter_name(const lyc_pipeline *pipeline, size_t index);
+
 /* --- requests --------------------------------------------------------------------------------------------------- */
 
 /* Where noise comes from: the same seed gives the pictures of other programs. */
@@ -162,6 +171,14 @@ typedef struct lyc_control {
     double start, end; /* fractions of the steps in which it acts; both 0: always */
     bool guess;        /* only the conditional branch, deeper levels more */
 } lyc_control;
+
+/* One use of an adapter that the pipeline has opened; several add up. */
+typedef struct lyc_adapter_use {
+    size_t adapter;       /* its index */
+    double unet, text;    /* strengths in the U-Net and in the text encoders; 1: as it was trained */
+    double start, end;    /* fractions of the steps in which it acts on the U-Net; both 0: always */
+    const double *blocks; /* 26 factors: BASE, IN00 to IN11, MID, OUT00 to OUT11; NULL: 1 */
+} lyc_adapter_use;
 
 /* See LYC_GENERATE_DEFAULT. Pointers are borrowed for the call. */
 typedef struct lyc_generate_options {
@@ -195,6 +212,10 @@ typedef struct lyc_generate_options {
 
     const lyc_control *controls;
     size_t control_count;
+
+    const lyc_adapter_use *adapters;
+    size_t adapter_count;
+    const char *adapter_folder; /* where adapters that a prompt names (<lora:name:0.8>) are looked for; NULL: nowhere */
 
     int64_t variation_seed; /* of noise that is mixed in; used where variation_strength is above 0 */
     double variation_strength;
@@ -230,8 +251,8 @@ LYC_API lyc_status lyc_picture_parameters(lyc_generated *out, const char *path, 
 LYC_API void lyc_pipeline_size(int *width, int *height, const lyc_pipeline *pipeline,
                                const lyc_generate_options *options);
 
-/* LYC_OK where lyc_pipeline_generate would begin to compute. Makes notices. */
-LYC_API lyc_status lyc_pipeline_check(const lyc_pipeline *pipeline, const lyc_generate_options *options,
+/* LYC_OK where lyc_pipeline_generate would begin to compute. Makes notices, and opens adapters that the prompt names. */
+LYC_API lyc_status lyc_pipeline_check(lyc_pipeline *pipeline, const lyc_generate_options *options,
                                       lyc_error *err);
 
 /* Fills out[0 .. options->count - 1], which are {0}; also in a failure some may be filled: clear all of them. task may

@@ -23,6 +23,7 @@ typedef struct batch {
     size_t size;       /* numbers of one image's latents */
     size_t input_size; /* with the channels behind them */
     lyc_unet_text *text;
+    uint64_t revision;            /* of the adapters that the text was made with */
     lyc_unet_text **control_text; /* of each ControlNet */
     lyc_unet_control control;
     lyc_unet_control one; /* of a ControlNet in guess mode, before its unconditional rows are taken out */
@@ -46,6 +47,7 @@ static float *repeat(const batch *b, const float *branches, size_t width)
     return out;
 }
 
+/* What the U-Net makes of the texts alone: once for all steps, unless adapters change on the way. */
 static lyc_status set_text(batch *b, lyc_error *err)
 {
     const lyc_conditions *c = b->request->conditions;
@@ -53,9 +55,14 @@ static lyc_status set_text(batch *b, lyc_error *err)
     if (states == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for the states of %zu prompts", b->rows);
     }
+    lyc_unet_text_free(b->text);
+    b->text = NULL;
+    b->revision = b->request->network != NULL ? lyc_network_revision(b->request->network) : 0;
     lyc_status status =
         lyc_unet_text_new(&b->text, b->request->unet, states, (int64_t)b->rows, (int64_t)c->tokens, err);
-    for (size_t i = 0; status == LYC_OK && i < b->request->control_count; i++) {
+    for (size_t i = 0;
+         status == LYC_OK && b->control_text != NULL && b->control_text[i] == NULL && i < b->request->control_count;
+         i++) {
         status = lyc_controlnet_text_new(&b->control_text[i], b->request->controls[i].runner, states, (int64_t)b->rows,
                                          (int64_t)c->tokens, err);
     }
@@ -133,8 +140,7 @@ static lyc_status init(batch *b, const lyc_denoise_image *images, int count, con
         return lyc_fail(err, LYC_E_MEMORY, "no memory for the latents of %d images", count);
     }
     LYC_TRY(set_constants(b, err));
-    LYC_TRY(set_controls(b, err));
-    return set_text(b, err);
+    return set_controls(b, err);
 }
 
 static void clear(batch *b)
@@ -267,8 +273,23 @@ static lyc_status apply_controls(const lyc_unet_control **control, batch *b, con
 
 /* --- one call --- */
 
+/* Step ranges and ranks by timestep; texts are made anew where that changes what they are multiplied with. */
+static lyc_status tell_adapters(batch *b, lyc_error *err)
+{
+    lyc_network *network = b->request->network;
+    const lyc_sampling *s = b->images[0].sampling;
+    if (network != NULL) {
+        lyc_network_set_step(network, s->step, s->timeline.steps);
+        lyc_network_set_timesteps(network, b->timesteps, 1, 0);
+    }
+    const bool is_new = b->text == NULL || (network != NULL && lyc_network_revision(network) != b->revision);
+    return is_new ? set_text(b, err) : LYC_OK;
+}
+
 static lyc_status ask(batch *b, lyc_error *err)
 {
+    set_input(b);
+    LYC_TRY(tell_adapters(b, err));
     lyc_unet_call call = {
         .n = (int64_t)b->rows,
         .h = b->request->h,
@@ -281,7 +302,6 @@ static lyc_status ask(batch *b, lyc_error *err)
         .guidance = b->guidance,
     };
     const lyc_unet_control *control;
-    set_input(b);
     LYC_TRY(apply_controls(&control, b, &call, err));
     call.control = control;
     return lyc_unet_runner_forward(b->answers, b->request->unet, &call, err);

@@ -9,6 +9,7 @@
 #ifndef LYC_DIFFUSION_DENOISE_H
 #define LYC_DIFFUSION_DENOISE_H
 
+#include "adapter/network.h"
 #include "base/task.h"
 #include "diffusion/sampler.h"
 #include "diffusion/text_encoders.h"
@@ -34,7 +35,8 @@ typedef struct lyc_denoise_request {
     lyc_unet_runner *unet;
     const lyc_unet_config *config;
     const lyc_conditions *conditions;
-    int64_t h, w; /* of the latents */
+    lyc_network *network; /* adapters, told of each step; NULL: none */
+    int64_t h, w;         /* of the latents */
     int64_t channels;
     double guidance_scale;
     double guidance_rescale;

@@ -151,6 +151,7 @@ static lyc_status denoise(canvas *canvases, work *w, int count, lyc_error *err)
         .unet = w->pipeline->unet,
         .config = w->pipeline->unet_config,
         .conditions = w->conditions,
+        .network = w->pipeline->adapted.network,
         .h = g->h,
         .w = g->w,
         .channels = w->pipeline->vae_config->latent_channels,
@@ -241,7 +242,10 @@ static lyc_status run(lyc_generated *out, work *w, lyc_error *err)
 {
     const lyc_generation *g = w->generation;
     LYC_TRY(lyc_task_check(w->task, err));
-    LYC_TRY(lyc_pipeline_conditions(&w->conditions, w->pipeline, &g->text, err));
+    if (w->pipeline->adapted.network == w->pipeline->adapters.network) {
+        lyc_adapter_uses_apply(&g->adapters, &w->pipeline->adapters);
+    }
+    LYC_TRY(lyc_pipeline_conditions(&w->conditions, w->pipeline, &g->text, &g->adapters, err));
     if (w->conditions->dropped_tokens > 0) {
         lyc_log_write(LYC_LOG_WARN, LYC_LOG_GENERAL, "%zu tokens of the prompts found no place",
                       w->conditions->dropped_tokens);

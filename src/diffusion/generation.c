@@ -274,8 +274,7 @@ static void set_seed(lyc_generation *g)
     }
 }
 
-lyc_status lyc_generation_init(lyc_generation *g, const lyc_pipeline *p, const lyc_generate_options *options,
-                               lyc_error *err)
+lyc_status lyc_generation_init(lyc_generation *g, lyc_pipeline *p, const lyc_generate_options *options, lyc_error *err)
 {
     *g = (lyc_generation){.options = options};
     LYC_TRY(check_numbers(options, err));
@@ -284,11 +283,12 @@ lyc_status lyc_generation_init(lyc_generation *g, const lyc_pipeline *p, const l
     LYC_TRY(set_sampler(g, p, err));
     set_text(g, p);
     LYC_TRY(lyc_text_request_check(&p->text, &g->text, err));
+    LYC_TRY(lyc_adapter_uses_find(&g->adapters, &p->adapters, options, !g->text.plain, err));
     set_seed(g);
     return LYC_OK;
 }
 
-lyc_status lyc_pipeline_check(const lyc_pipeline *p, const lyc_generate_options *options, lyc_error *err)
+lyc_status lyc_pipeline_check(lyc_pipeline *p, const lyc_generate_options *options, lyc_error *err)
 {
     lyc_generation g;
     return lyc_generation_init(&g, p, options, err);

@@ -87,11 +87,47 @@ static lyc_status add_extras(lyc_parameters *out, const lyc_generation *g, int i
     return sources[o->noise] != NULL ? lyc_parameters_add(out, "RNG", sources[o->noise], err) : LYC_OK;
 }
 
+/* The prompt with the adapters that the options name, as if it named them. */
+static lyc_status add_prompts(lyc_parameters *out, const lyc_pipeline *p, const lyc_generation *g, lyc_error *err)
+{
+    const lyc_generate_options *o = g->options;
+    lyc_strbuf prompt = {0};
+    lyc_strbuf_append(&prompt, o->prompt != NULL ? o->prompt : "");
+    for (size_t i = 0; i < g->adapters.named; i++) {
+        const lyc_adapter_use *use = &g->adapters.uses[i];
+        char unet[LYC_NUMBER], text[LYC_NUMBER];
+        lyc_number_format(unet, use->unet);
+        lyc_number_format(text, use->text);
+        const bool same = strcmp(unet, text) == 0;
+        lyc_strbuf_format(&prompt, "%s<lora:%s:%s%s%s>", prompt.length > 0 ? " " : "",
+                          p->adapters.opened[use->adapter].name, unet, same ? "" : ":", same ? "" : text);
+    }
+    lyc_status status = lyc_strbuf_check(&prompt, "a prompt", err);
+    status = status == LYC_OK ? lyc_parameters_prompts(out, lyc_strbuf_text(&prompt), o->negative, err) : status;
+    lyc_strbuf_clear(&prompt);
+    return status;
+}
+
+static lyc_status add_adapters(lyc_parameters *out, const lyc_pipeline *p, const lyc_generation *g, lyc_error *err)
+{
+    lyc_strbuf hashes = {0};
+    for (size_t i = 0; i < g->adapters.count; i++) {
+        const lyc_opened_adapter *a = &p->adapters.opened[g->adapters.uses[i].adapter];
+        if (a->hash[0] != '\0') {
+            lyc_strbuf_format(&hashes, "%s%s: %s", hashes.length > 0 ? ", " : "", a->name, a->hash);
+        }
+    }
+    lyc_status status = lyc_strbuf_check(&hashes, "hashes of adapters", err);
+    status = status == LYC_OK && hashes.length > 0 ? lyc_parameters_add(out, "Lora hashes", hashes.text, err) : status;
+    lyc_strbuf_clear(&hashes);
+    return status;
+}
+
 static lyc_status fill(lyc_parameters *out, lyc_pipeline *p, const lyc_generation *g, int image, lyc_error *err)
 {
     char text[64];
     const lyc_generate_options *o = g->options;
-    LYC_TRY(lyc_parameters_prompts(out, o->prompt, o->negative, err));
+    LYC_TRY(add_prompts(out, p, g, err));
     LYC_TRY(add_number(out, "Steps", o->steps, err));
     LYC_TRY(add_sampler(out, g, err));
     LYC_TRY(add_number(out, "CFG scale", o->guidance_scale, err));
@@ -100,6 +136,7 @@ static lyc_status fill(lyc_parameters *out, lyc_pipeline *p, const lyc_generatio
     snprintf(text, sizeof text, "%dx%d", g->width, g->height);
     LYC_TRY(lyc_parameters_add(out, "Size", text, err));
     LYC_TRY(add_model(out, p, err));
+    LYC_TRY(add_adapters(out, p, g, err));
     LYC_TRY(add_extras(out, g, image, err));
     return lyc_parameters_add(out, "Version", "lycoris " LYCORIS_VERSION, err);
 }

@@ -163,15 +163,18 @@ static lyc_status make_runners(lyc_pipeline *p, const lyc_pipeline_options *opti
         .precision = options->compute == LYC_COMPUTE_BF16 ? LYC_PRECISION_BF16 : LYC_PRECISION_F32,
         .backend = lyc_backend_default(),
     };
+    LYC_TRY(lyc_pipeline_adapters_init(&p->adapters, p->checkpoint, err));
+    p->adapted = p->runner;
+    p->adapted.network = p->adapters.network;
     p->vae_limit_bytes = options->vae_limit_bytes > 0 ? options->vae_limit_bytes : standard_vae_limit;
     const lyc_vae_tile_options tiles = {.limit_bytes = (size_t)p->vae_limit_bytes};
-    LYC_TRY(lyc_text_encoders_init(&p->text, p->checkpoint, &p->runner, err));
+    LYC_TRY(lyc_text_encoders_init(&p->text, p->checkpoint, &p->adapted, err));
     if (p->text.width != (size_t)p->unet_config->mid_cross_dim) {
         return lyc_fail(err, LYC_E_SHAPE, "the text encoder gives states of width %zu, the unet takes %d",
                         p->text.width, p->unet_config->mid_cross_dim);
     }
     LYC_TRY(
-        lyc_unet_runner_new(&p->unet, lyc_checkpoint_component(p->checkpoint, LYC_COMPONENT_UNET), &p->runner, err));
+        lyc_unet_runner_new(&p->unet, lyc_checkpoint_component(p->checkpoint, LYC_COMPONENT_UNET), &p->adapted, err));
     return lyc_vae_runner_new(&p->vae, lyc_checkpoint_component(p->checkpoint, LYC_COMPONENT_VAE), &p->runner, &tiles,
                               err);
 }
@@ -217,6 +220,7 @@ void lyc_pipeline_close(lyc_pipeline *p)
         lyc_component_close(p->controls[i].component);
     }
     lyc_free(p->controls);
+    lyc_pipeline_adapters_clear(&p->adapters);
     lyc_free(p->model_name);
     lyc_free(p->model_file);
     lyc_checkpoint_close(p->checkpoint);
@@ -231,9 +235,9 @@ lyc_status lyc_pipeline_attach(lyc_pipeline *p, struct lyc_network *network, lyc
     lyc_text_encoders_clear(&p->text);
     lyc_unet_runner_free(p->unet);
     p->unet = NULL;
-    p->runner.network = network;
-    LYC_TRY(lyc_text_encoders_init(&p->text, p->checkpoint, &p->runner, err));
-    return lyc_unet_runner_new(&p->unet, lyc_checkpoint_component(p->checkpoint, LYC_COMPONENT_UNET), &p->runner, err);
+    p->adapted.network = network;
+    LYC_TRY(lyc_text_encoders_init(&p->text, p->checkpoint, &p->adapted, err));
+    return lyc_unet_runner_new(&p->unet, lyc_checkpoint_component(p->checkpoint, LYC_COMPONENT_UNET), &p->adapted, err);
 }
 
 /* --- describing --- */
@@ -261,12 +265,25 @@ const char *lyc_pipeline_unmatched(const lyc_pipeline *p, size_t index)
     return lyc_checkpoint_unmatched(p->checkpoint, index);
 }
 
+/* --- adapters --- */
+
+lyc_status lyc_pipeline_add_adapter(size_t *index, lyc_pipeline *p, const char *path, bool strict, lyc_error *err)
+{
+    return lyc_pipeline_adapters_open(index, &p->adapters, path, strict, err);
+}
+
+const char *lyc_pipeline_adapter_name(const lyc_pipeline *p, size_t index)
+{
+    return index < p->adapters.count ? p->adapters.opened[index].name : NULL;
+}
+
 /* --- texts --- */
 
 /* What the states depend on, in one piece. */
-static char *key_of(const lyc_text_request *r)
+static char *key_of(const lyc_text_request *r, const lyc_adapter_uses *adapters)
 {
     lyc_strbuf key = {0};
+    lyc_adapter_uses_key(&key, adapters);
     lyc_strbuf_format(&key, "%d %d %d %d %d %d %d %d ", r->guided, r->zero_negative, r->clip_skip, r->plain,
                       r->sequences.style, r->sequences.chunks, r->sequences.backtrack, r->weighing);
     lyc_strbuf_append(&key, r->prompt != NULL ? r->prompt : "");
@@ -277,9 +294,9 @@ static char *key_of(const lyc_text_request *r)
 }
 
 lyc_status lyc_pipeline_conditions(const lyc_conditions **out, lyc_pipeline *p, const lyc_text_request *request,
-                                   lyc_error *err)
+                                   const lyc_adapter_uses *adapters, lyc_error *err)
 {
-    char *key = key_of(request);
+    char *key = key_of(request, adapters);
     if (key == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a prompt");
     }

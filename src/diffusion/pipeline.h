@@ -9,6 +9,7 @@
 #define LYC_DIFFUSION_PIPELINE_H
 
 #include "checkpoint/checkpoint.h"
+#include "diffusion/adapters.h"
 #include "diffusion/denoise.h"
 #include "diffusion/img2img.h"
 #include "lycoris/generate.h"
@@ -25,7 +26,9 @@ struct lyc_pipeline {
     const lyc_unet_config *unet_config;
     const lyc_vae_config *vae_config;
     lyc_scheduler_config scheduler;
-    lyc_runner_options runner;
+    lyc_runner_options runner;  /* of networks that no adapter is for */
+    lyc_runner_options adapted; /* the same with adapters */
+    lyc_pipeline_adapters adapters;
     uint64_t vae_limit_bytes;
     int factor; /* pixels of a latent pixel, along one side */
 
@@ -57,27 +60,28 @@ typedef struct lyc_generation {
     lyc_text_request text;
     int64_t seed;
     float sizes[6];
+    lyc_adapter_uses adapters;
 
     /* lyc_denoise_request.observe; tests look in here. */
     void (*observe)(void *context, int image, const lyc_sampling *sampling, const float *answer);
     void *observe_context;
 } lyc_generation;
 
-lyc_status lyc_generation_init(lyc_generation *generation, const lyc_pipeline *pipeline,
-                               const lyc_generate_options *options, lyc_error *err);
+lyc_status lyc_generation_init(lyc_generation *generation, lyc_pipeline *pipeline, const lyc_generate_options *options,
+                               lyc_error *err);
 
 /* As lyc_pipeline_generate. */
 lyc_status lyc_generation_run(lyc_generated *out, lyc_pipeline *pipeline, const lyc_generation *generation,
                               const lyc_task *task, lyc_error *err);
 
-/* Adapters for all that is made from now on; the runners of U-Net and text encoders begin anew. The network stays until
- * the pipeline is closed. */
+/* Other adapters than the pipeline's own for all that is made from now on, at the strengths that they have; the runners
+ * of U-Net and text encoders begin anew. The network stays until the pipeline is closed. */
 struct lyc_network;
 lyc_status lyc_pipeline_attach(lyc_pipeline *pipeline, struct lyc_network *network, lyc_error *err);
 
-/* States of the request's texts; borrowed until another request asks. */
+/* States of the request's texts, with its adapters, whose strengths are set; borrowed until another request asks. */
 lyc_status lyc_pipeline_conditions(const lyc_conditions **out, lyc_pipeline *pipeline, const lyc_text_request *request,
-                                   lyc_error *err);
+                                   const lyc_adapter_uses *adapters, lyc_error *err);
 
 /* The text of generation parameters for image k, released with lyc_free. */
 lyc_status lyc_generation_parameters(char **out, lyc_pipeline *pipeline, const lyc_generation *generation, int image,

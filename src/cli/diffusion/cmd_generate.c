@@ -54,6 +54,9 @@ static const lyc_option options[] = {
     {.name = "strength", .kind = LYC_OPTION_FLOAT, AT(strength), .standard = "0.75", .min = 0, .max = 1, .help = "how much of it is changed"},
     {.name = "mask", .kind = LYC_OPTION_PATH, AT(mask), .help = "a picture that is white where the start is changed"},
     {.name = "image-style", .kind = LYC_OPTION_ENUM, AT(image_style), .standard = "diffusers", .choices = program_styles, .help = "how strength and steps go together"},
+    {.name = "adapter", .letter = 'a', .kind = LYC_OPTION_LIST, AT(adapters), .metavar = "FILE[:W[:UNET[:TE]]]", .help = "a LoRA, LoHa, LoKr ... of any naming, at a strength (1), with factors of it for the U-Net and the text encoders"},
+    {.name = "adapter-dir", .kind = LYC_OPTION_PATH, AT(adapter_dir), .metavar = "DIR", .help = "where adapters that a prompt names are looked for, in folders below too: <lora:name:0.8>, <lora:name:unet:te>"},
+    {.name = "strict", .kind = LYC_OPTION_BOOL, AT(strict), .help = "an adapter of which something is not of this model is an error"},
     {.name = "controlnet", .kind = LYC_OPTION_LIST, AT(controlnets), .metavar = "PATH", .help = "a ControlNet; may be given several times"},
     {.name = "control-image", .kind = LYC_OPTION_LIST, AT(control_images), .metavar = "PATH", .help = "the picture that it follows"},
     {.name = "control-weight", .kind = LYC_OPTION_FLOAT, AT(control_weight), .standard = "1", .min = 0, .max = 10, .help = "of all ControlNets"},
@@ -111,6 +114,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
 
 static const lyc_example examples[] = {
     {"lycoris generate -m sd15.safetensors -p \"a red fox in the snow\" -o fox.png", "one picture"},
+    {"lycoris generate -m sd15.safetensors -a turtle.safetensors:0.8 -p \"zwx turtle in space\"", "with an adapter"},
     {"lycoris generate -m sdxl/ -p \"a lighthouse\" -c 4 -s 1 --sheet sheet.png", "four, and all on one sheet"},
     {"lycoris generate -m sd15.safetensors --prompts prompts.txt -o out --json",
      "many prompts; goes on when called again"},

@@ -13,7 +13,12 @@
 #include "cli/json.h"
 #include "lycoris/generate.h"
 
-enum { LYC_GENERATE_MAX_CONTROLS = 8, LYC_GENERATE_MAX_SHEET = 400, LYC_GENERATE_PATH = 4096 };
+enum {
+    LYC_GENERATE_MAX_CONTROLS = 8,
+    LYC_GENERATE_MAX_SHEET = 400,
+    LYC_GENERATE_MAX_ADAPTERS = 64,
+    LYC_GENERATE_PATH = 4096
+};
 
 /* The members that options fill (cmd_generate.c). */
 typedef struct lyc_generate_config {
@@ -26,6 +31,9 @@ typedef struct lyc_generate_config {
     double scale, rescale, strength;
     const char *image, *mask;
     lyc_option_list controlnets, control_images;
+    lyc_option_list adapters;
+    const char *adapter_dir;
+    bool strict;
     double control_weight, control_start, control_end;
     bool control_guess;
     int64_t subseed, ensd;
@@ -47,6 +55,7 @@ typedef struct lyc_generate_run {
     const char *ending; /* ".png" */
     lyc_picture image, mask, control_pictures[LYC_GENERATE_MAX_CONTROLS];
     lyc_control controls[LYC_GENERATE_MAX_CONTROLS];
+    lyc_adapter_use adapters[LYC_GENERATE_MAX_ADAPTERS];
     lyc_json json;
     lyc_task task;
     lyc_picture sheet[2 * LYC_GENERATE_MAX_SHEET]; /* kept for the sheet; the rest of its last row stays empty */
@@ -60,6 +69,10 @@ lyc_status lyc_generate_prepare(lyc_generate_run *run, lyc_error *err);
 
 /* Opens the model, checks every request, makes what is not there yet. */
 lyc_status lyc_generate_all(lyc_generate_run *run, lyc_error *err);
+
+/* Strengths, and when the pipeline is there the files. */
+lyc_status lyc_generate_prepare_adapters(lyc_generate_run *run, lyc_error *err);
+lyc_status lyc_generate_open_adapters(lyc_generate_run *run, lyc_error *err);
 
 void lyc_generate_clear(lyc_generate_run *run);
 

@@ -174,6 +174,9 @@ lyc_status lyc_generate_prepare(lyc_generate_run *run, lyc_error *err)
     if (status == LYC_OK) {
         status = set_controls(run, err);
     }
+    if (status == LYC_OK) {
+        status = lyc_generate_prepare_adapters(run, err);
+    }
     if (status == LYC_OK && c->prompts != NULL) {
         status = lyc_request_list_open(&run->list, c->prompts, &run->single, err);
     }

@@ -246,6 +246,9 @@ lyc_status lyc_generate_all(lyc_generate_run *run, lyc_error *err)
 {
     lyc_status status = open_pipeline(run, err);
     if (status == LYC_OK) {
+        status = lyc_generate_open_adapters(run, err);
+    }
+    if (status == LYC_OK) {
         status = check_requests(run, err);
     }
     if (status == LYC_OK) {

@@ -94,7 +94,7 @@ static lyc_status compare_texts(lyc_result *result, lyc_case *c, lyc_pipeline *p
                                 lyc_error *err)
 {
     const lyc_conditions *conditions;
-    LYC_TRY(lyc_pipeline_conditions(&conditions, p, &g->text, err));
+    LYC_TRY(lyc_pipeline_conditions(&conditions, p, &g->text, &(lyc_adapter_uses){0}, err));
     const size_t size = conditions->tokens * conditions->width;
     if (conditions->guided) {
         LYC_TRY(lyc_compare_named(result, c, "negative_prompt_embeds", conditions->states, LYC_F32, size, err));
