@@ -1,0 +1,129 @@
+/* tensor_set.c - the tensors of a file that a tool is going to write
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tool/tensor_set.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "tensor/dtype.h"
+#include "tensor/hashed_write.h"
+#include "tensor/shape.h"
+
+static lyc_status no_memory(lyc_error *err)
+{
+    return lyc_fail(err, LYC_E_MEMORY, "no memory for the tensors of a file");
+}
+
+lyc_status lyc_tensor_set_start(lyc_tensor_set *set, bool allow_overflow, lyc_error *err)
+{
+    *set = (lyc_tensor_set){.allow_overflow = allow_overflow};
+    return lyc_safetensors_plan_new(&set->plan, err);
+}
+
+void lyc_tensor_set_clear(lyc_tensor_set *set)
+{
+    lyc_safetensors_plan_free(set->plan);
+    lyc_hashmap_clear(&set->tensors);
+    lyc_arena_clear(&set->arena);
+    lyc_free(set->narrow);
+    *set = (lyc_tensor_set){0};
+}
+
+lyc_status lyc_tensor_set_add(lyc_tensor_set *set, const char *name, const lyc_tensor_view *data, lyc_dtype dtype,
+                              lyc_error *err)
+{
+    const bool narrows = lyc_dtype_is_float(data->dtype) && lyc_dtype_is_float(dtype);
+    lyc_tensor_view *kept = lyc_arena_copy(&set->arena, data, sizeof *data);
+    if (kept == NULL || !lyc_hashmap_put(&set->tensors, lyc_span_of(name), kept)) {
+        return no_memory(err);
+    }
+    return lyc_safetensors_plan_add(set->plan, name, narrows ? dtype : data->dtype, &data->shape, err);
+}
+
+lyc_status lyc_tensor_set_add_f32(lyc_tensor_set *set, const char *name, const float *data, const lyc_shape *shape,
+                                  lyc_dtype dtype, lyc_error *err)
+{
+    lyc_tensor_view view = {.name = name, .dtype = LYC_F32, .shape = *shape, .data = data};
+    LYC_TRY(lyc_shape_bytes(&view.size_bytes, shape, LYC_F32, err));
+    return lyc_tensor_set_add(set, name, &view, dtype, err);
+}
+
+lyc_status lyc_tensor_set_add_number(lyc_tensor_set *set, const char *name, double value, const lyc_shape *shape,
+                                     lyc_dtype dtype, lyc_error *err)
+{
+    const float number = (float)value;
+    const float *kept = lyc_arena_copy(&set->arena, &number, sizeof number);
+    return kept == NULL ? no_memory(err) : lyc_tensor_set_add_f32(set, name, kept, shape, dtype, err);
+}
+
+lyc_status lyc_tensor_set_copy_metadata(lyc_tensor_set *set, const lyc_safetensors *file, const char *const *without,
+                                        lyc_error *err)
+{
+    for (size_t i = 0; i < lyc_safetensors_metadata_count(file); i++) {
+        const lyc_metadata_entry entry = lyc_safetensors_metadata_at(file, i);
+        const lyc_span key = {entry.key, entry.key_length};
+        bool left_out = lyc_span_starts_with(key, "sshs_") || lyc_span_is(key, "modelspec.hash_sha256");
+        for (size_t k = 0; without != NULL && without[k] != NULL; k++) {
+            left_out |= lyc_span_is(key, without[k]);
+        }
+        if (!left_out) {
+            LYC_TRY(lyc_safetensors_plan_metadata_n(set->plan, &entry, err));
+        }
+    }
+    return LYC_OK;
+}
+
+uint64_t lyc_tensor_set_bytes(const lyc_tensor_set *set)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < lyc_safetensors_plan_count(set->plan); i++) {
+        sum += lyc_safetensors_plan_tensor(set->plan, i).size_bytes;
+    }
+    return sum;
+}
+
+static lyc_status check_numbers(const lyc_tensor_view *tensor, const void *data, lyc_error *err)
+{
+    char brief[LYC_BRIEF];
+    const size_t element = (size_t)lyc_dtype_bits(tensor->dtype) / 8;
+    const size_t n = (size_t)lyc_shape_elements(&tensor->shape);
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(lyc_dtype_load(tensor->dtype, (const char *)data + i * element))) {
+            return lyc_fail(
+                err, LYC_E_NUMERIC, "'%s' has a number that is not finite, or too large for %s; BF16 and F32 hold more",
+                lyc_text_brief(brief, sizeof brief, lyc_span_of(tensor->name)), lyc_dtype_name(tensor->dtype));
+        }
+    }
+    return LYC_OK;
+}
+
+static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
+{
+    lyc_tensor_set *set = context;
+    const lyc_tensor_view *from = lyc_hashmap_get(&set->tensors, lyc_span_of(tensor->name));
+    if (from->dtype == tensor->dtype) {
+        *data = from->data;
+    } else {
+        if (tensor->size_bytes > set->narrow_size) {
+            lyc_free(set->narrow);
+            set->narrow = lyc_alloc(tensor->size_bytes);
+            set->narrow_size = set->narrow != NULL ? tensor->size_bytes : 0;
+            if (set->narrow == NULL) {
+                return no_memory(err);
+            }
+        }
+        const size_t n = (size_t)lyc_shape_elements(&tensor->shape);
+        LYC_TRY(lyc_dtype_convert_parallel(set->narrow, tensor->dtype, from->data, from->dtype, n, err));
+        *data = set->narrow;
+    }
+    return set->allow_overflow || !lyc_dtype_is_float(tensor->dtype) ? LYC_OK : check_numbers(tensor, *data, err);
+}
+
+lyc_status lyc_tensor_set_write(const char *path, lyc_tensor_set *set, const lyc_safetensors_writer_options *options,
+                                const lyc_task *task, lyc_error *err)
+{
+    return lyc_hashed_write(path, set->plan, options, produce, set, "writing", task, err);
+}
