@@ -119,6 +119,18 @@ void lyc_inventory_conv(lyc_inventory_builder *b, const char *name, const char *
              .kind = LYC_LAYER_CONV2D, .weight = LYC_SHAPE(out, in, kernel, kernel), .groups = 1, .has_bias = true});
 }
 
+void lyc_inventory_table(lyc_inventory_builder *b, const char *name, const char *original, int64_t rows,
+                         int64_t columns)
+{
+    lyc_inventory_open(b, "Embedding", name, original);
+    if (!b->failed) {
+        lyc_inventory_entry *e = &b->inventory->entries[b->inventory->count - 1];
+        e->is_table = true;
+        e->target = (lyc_adapter_target){.kind = LYC_LAYER_LINEAR, .weight = LYC_SHAPE(rows, columns), .groups = 1};
+    }
+    lyc_inventory_close(b);
+}
+
 void lyc_inventory_norm(lyc_inventory_builder *b, const char *class_name, const char *name, const char *original,
                         int64_t channels)
 {

@@ -30,6 +30,7 @@ typedef struct lyc_inventory_entry {
     const char *class_name; /* "Linear", "Conv2d", "Transformer2DModel" ... */
     size_t end;             /* index behind the last module inside this one */
     bool has_weight;        /* target is set */
+    bool is_table;          /* an embedding: known to files of whole models, no layer that adapters are made for */
     lyc_adapter_target target;
 } lyc_inventory_entry;
 
@@ -88,6 +89,8 @@ void lyc_inventory_linear(lyc_inventory_builder *b, const char *name, const char
                           bool bias);
 void lyc_inventory_conv(lyc_inventory_builder *b, const char *name, const char *original, int64_t out, int64_t in,
                         int64_t kernel);
+void lyc_inventory_table(lyc_inventory_builder *b, const char *name, const char *original, int64_t rows,
+                         int64_t columns);
 void lyc_inventory_norm(lyc_inventory_builder *b, const char *class_name, const char *name, const char *original,
                         int64_t channels);
 

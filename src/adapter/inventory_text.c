@@ -38,6 +38,10 @@ lyc_status lyc_inventory_text(lyc_inventory *out, const char *component, const l
 {
     lyc_inventory_builder b;
     lyc_inventory_begin(&b, out, component, LYC_NAMING_DIFFUSERS);
+    lyc_inventory_table(&b, "text_model.embeddings.token_embedding", "token_embedding", config->vocab_size,
+                        config->hidden_size);
+    lyc_inventory_table(&b, "text_model.embeddings.position_embedding", NULL, config->max_positions,
+                        config->hidden_size);
     for (int i = 0; i < config->layers; i++) {
         clip_layer(&b, i, config);
     }

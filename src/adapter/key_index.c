@@ -34,7 +34,7 @@ lyc_status lyc_key_index_add(lyc_key_index *index, const lyc_inventory *inventor
     static const char outer[] = "text_model."; /* transformers 5 and some old files leave it out */
     for (size_t i = 0; i < inventory->count; i++) {
         const lyc_inventory_entry *e = &inventory->entries[i];
-        if (!e->has_weight) {
+        if (!e->has_weight && !e->is_table) {
             continue;
         }
         lyc_key_target *target = lyc_arena_alloc(&index->arena, 1, sizeof *target);
