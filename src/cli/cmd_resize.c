@@ -93,44 +93,38 @@ static summary summarise(const lyc_resizing *resizing)
     return s;
 }
 
-static const char *shown(char out[256], const char *name)
-{
-    lyc_text_printable(out, 256, name, strlen(name));
-    return out;
-}
-
-static const char *plural(size_t count)
-{
-    return count == 1 ? "" : "s";
-}
+enum { NAME = 256 };
 
 static void print_layer(const lyc_cli *cli, const lyc_resized_layer *layer)
 {
-    char name[256];
-    fprintf(cli->out, "  %s  ", shown(name, layer->name));
+    char shown[NAME];
+    lyc_text_printable(shown, NAME, layer->name, strlen(layer->name));
+    fprintf(cli->out, "  %s  ", shown);
     if (layer->resized) {
         fprintf(cli->out, "rank %" PRId64 " to %" PRId64 ", %.4g%% of the energy kept, relative error %.3g\n",
                 layer->before, layer->rank, 100.0 * layer->energy, layer->error);
     } else if (layer->before > 0) {
         fprintf(cli->out, "rank %" PRId64 ", copied\n", layer->before);
     } else {
-        fprintf(cli->out, "%s, copied\n", layer->algorithm);
+        lyc_text_printable(shown, NAME, layer->algorithm, strlen(layer->algorithm));
+        fprintf(cli->out, "%s, copied\n", shown);
     }
 }
 
 static void print_text(const lyc_cli *cli, const resize_config *config, const lyc_resizing *resizing)
 {
-    char name[256];
+    char shown[NAME];
     const summary s = summarise(resizing);
     for (size_t i = 0; config->layers && i < lyc_resizing_count(resizing); i++) {
         const lyc_resized_layer layer = lyc_resizing_layer(resizing, i);
         print_layer(cli, &layer);
     }
     if (config->output != NULL) {
-        fprintf(cli->out, "%s\n", shown(name, config->output));
+        lyc_text_printable(shown, NAME, config->output, strlen(config->output));
+        fprintf(cli->out, "%s\n", shown);
     }
     if (s.resized > 0) {
-        fprintf(cli->out, "  %zu layer%s resized to rank%s %" PRId64, s.resized, plural(s.resized),
+        fprintf(cli->out, "  %zu layer%s resized to rank%s %" PRId64, s.resized, s.resized == 1 ? "" : "s",
                 s.least == s.most ? "" : "s", s.least);
         if (s.least != s.most) {
             fprintf(cli->out, " to %" PRId64, s.most);
@@ -139,7 +133,7 @@ static void print_text(const lyc_cli *cli, const resize_config *config, const ly
                 100.0 * s.energy, 100.0 * s.least_energy, s.error, s.worst);
     }
     if (s.kept > 0) {
-        fprintf(cli->out, "  %zu layer%s had no more ranks, copied\n", s.kept, plural(s.kept));
+        fprintf(cli->out, "  %zu layer%s had no more ranks, copied\n", s.kept, s.kept == 1 ? "" : "s");
     }
     if (s.others > 0) {
         fprintf(cli->out, "  %zu layer%s no LoRA, copied\n", s.others, s.others == 1 ? " is" : "s are");

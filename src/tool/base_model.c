@@ -76,7 +76,7 @@ static lyc_status put(lyc_base_model *model, const lyc_key_target *target, const
         if (entry == NULL || span.length == 0 || !lyc_hashmap_put(&model->modules, span, entry)) {
             return no_memory(err);
         }
-        *entry = (lyc_base_entry){.unit = unit, .third = third, .transposed = name->transposed};
+        *entry = (lyc_base_entry){.unit = unit, .target = *target, .third = third, .transposed = name->transposed};
         char flat[LYC_KEY_PATH];
         snprintf(flat, sizeof flat, "%s", target->entry->name);
         for (char *c = flat; *c != '\0'; c++) {
@@ -362,6 +362,19 @@ static bool find_fused(lyc_base_module *out, const lyc_base_model *model, size_t
         found = e != NULL && append_entry(out, model, e, 0, 1, 1);
     }
     return found && (out->bias.count == 0 || out->bias.count == out->weight.count);
+}
+
+size_t lyc_base_model_module_count(const lyc_base_model *model)
+{
+    return model->modules.count;
+}
+
+lyc_base_module_name lyc_base_model_module(const lyc_base_model *model, size_t index)
+{
+    assert(index < model->modules.count);
+    const lyc_base_entry *e = model->modules.entries[index].value;
+    return (lyc_base_module_name){
+        .unit = e->unit, .component = e->target.inventory->component, .entry = e->target.entry};
 }
 
 bool lyc_base_model_find(lyc_base_module *out, const lyc_base_model *model, size_t unit, const char *component,

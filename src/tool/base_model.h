@@ -83,6 +83,16 @@ typedef struct lyc_base_module {
 bool lyc_base_model_find(lyc_base_module *out, const lyc_base_model *model, size_t unit, const char *component,
                          const char *module);
 
+/* The modules that the model has tensors of, in the order in which these come; a module of two files of a folder
+ * (fp16 beside it) is there twice. */
+typedef struct lyc_base_module_name {
+    size_t unit;
+    const char *component;
+    const lyc_inventory_entry *entry; /* names; sizes are not those of the model */
+} lyc_base_module_name;
+size_t lyc_base_model_module_count(const lyc_base_model *model);
+lyc_base_module_name lyc_base_model_module(const lyc_base_model *model, size_t index);
+
 lyc_tensor_view lyc_base_model_tensor(const lyc_base_model *model, const lyc_base_rows *rows);
 
 #endif

@@ -19,6 +19,7 @@ typedef struct lyc_base_unit {
 /* Weight and bias of a module that has tensors of its own, or a third of stacked ones. */
 typedef struct lyc_base_entry {
     size_t unit;
+    lyc_key_target target;
     size_t weight_file, weight; /* index of the tensor + 1; 0: none */
     size_t bias_file, bias;
     int third; /* 1, 2, 3; 0: the whole */

@@ -373,10 +373,8 @@ static lyc_status write_file(const char *path, lyc_resizing *z, const lyc_task *
     const lyc_safetensors *inputs[] = {lyc_network_file_tensors(z->file)};
     const lyc_safetensors_writer_options options = {.force = o->force, .inputs = inputs, .input_count = 1};
     LYC_TRY(plan_file(z, err));
-    if (!o->dry_run) {
-        LYC_TRY(lyc_tensor_set_write(path, &z->set, &options, task, err));
-    }
-    return lyc_safetensors_check(inputs[0], err);
+    return o->dry_run ? lyc_safetensors_check(inputs[0], err)
+                      : lyc_tensor_set_write(path, &z->set, &options, task, err);
 }
 
 static lyc_status resize(const char *path, lyc_resizing *z, const lyc_task *task, lyc_error *err)

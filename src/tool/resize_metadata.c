@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -52,10 +51,11 @@ static lyc_status plan_arguments(lyc_tensor_set *set, const char *text, const nu
         const bool set_both = json_object_set_new(tree, "conv_dim", json_string(n->conv_dim)) == 0 &&
                               (json_object_get(tree, "conv_alpha") == NULL ||
                                json_object_set_new(tree, "conv_alpha", json_string(n->conv_alpha)) == 0);
-        char *changed = set_both ? json_dumps(tree, JSON_ENSURE_ASCII) : NULL;
-        status = changed == NULL ? no_memory(err)
-                                 : lyc_safetensors_plan_metadata(set->plan, "ss_network_args", changed, err);
-        free(changed);
+        const size_t size = set_both ? json_dumpb(tree, NULL, 0, JSON_ENSURE_ASCII) : 0;
+        char *changed = size > 0 ? lyc_arena_alloc(&set->arena, size + 1, 1) : NULL;
+        status = changed == NULL || json_dumpb(tree, changed, size, JSON_ENSURE_ASCII) != size
+                     ? no_memory(err)
+                     : lyc_safetensors_plan_metadata(set->plan, "ss_network_args", changed, err);
     }
     json_decref(tree);
     return status;

@@ -12,6 +12,13 @@
 #include "tensor/hashed_write.h"
 #include "tensor/shape.h"
 
+/* Where the data of a tensor comes from: view.data, or what is made. */
+typedef struct lyc_tensor_source {
+    lyc_tensor_view view;
+    lyc_tensor_maker make;
+    void *context;
+} lyc_tensor_source;
+
 static lyc_status no_memory(lyc_error *err)
 {
     return lyc_fail(err, LYC_E_MEMORY, "no memory for the tensors of a file");
@@ -29,18 +36,34 @@ void lyc_tensor_set_clear(lyc_tensor_set *set)
     lyc_hashmap_clear(&set->tensors);
     lyc_arena_clear(&set->arena);
     lyc_free(set->narrow);
+    lyc_free(set->made);
     *set = (lyc_tensor_set){0};
+}
+
+static lyc_status add(lyc_tensor_set *set, const char *name, const lyc_tensor_source *source, lyc_dtype dtype,
+                      lyc_error *err)
+{
+    const lyc_tensor_view *view = &source->view;
+    const bool narrows = lyc_dtype_is_float(view->dtype) && lyc_dtype_is_float(dtype);
+    lyc_tensor_source *kept = lyc_arena_copy(&set->arena, source, sizeof *source);
+    if (kept == NULL || !lyc_hashmap_put(&set->tensors, lyc_span_of(name), kept)) {
+        return no_memory(err);
+    }
+    return lyc_safetensors_plan_add(set->plan, name, narrows ? dtype : view->dtype, &view->shape, err);
 }
 
 lyc_status lyc_tensor_set_add(lyc_tensor_set *set, const char *name, const lyc_tensor_view *data, lyc_dtype dtype,
                               lyc_error *err)
 {
-    const bool narrows = lyc_dtype_is_float(data->dtype) && lyc_dtype_is_float(dtype);
-    lyc_tensor_view *kept = lyc_arena_copy(&set->arena, data, sizeof *data);
-    if (kept == NULL || !lyc_hashmap_put(&set->tensors, lyc_span_of(name), kept)) {
-        return no_memory(err);
-    }
-    return lyc_safetensors_plan_add(set->plan, name, narrows ? dtype : data->dtype, &data->shape, err);
+    return add(set, name, &(lyc_tensor_source){.view = *data}, dtype, err);
+}
+
+lyc_status lyc_tensor_set_add_made(lyc_tensor_set *set, const char *name, lyc_tensor_maker make, void *context,
+                                   const lyc_shape *shape, lyc_dtype dtype, lyc_error *err)
+{
+    lyc_tensor_source source = {.view = {.dtype = LYC_F32, .shape = *shape}, .make = make, .context = context};
+    LYC_TRY(lyc_shape_bytes(&source.view.size_bytes, shape, LYC_F32, err));
+    return add(set, name, &source, dtype, err);
 }
 
 lyc_status lyc_tensor_set_add_f32(lyc_tensor_set *set, const char *name, const float *data, const lyc_shape *shape,
@@ -100,24 +123,42 @@ static lyc_status check_numbers(const lyc_tensor_view *tensor, const void *data,
     return LYC_OK;
 }
 
+static lyc_status grow(void **block, size_t *size, size_t wanted, lyc_error *err)
+{
+    if (wanted > *size) {
+        lyc_free(*block);
+        *block = lyc_alloc(wanted);
+        *size = *block != NULL ? wanted : 0;
+    }
+    return *block == NULL ? no_memory(err) : LYC_OK;
+}
+
+static lyc_status make(const void **data, lyc_tensor_set *set, const lyc_tensor_source *source, lyc_error *err)
+{
+    void *block = set->made;
+    const lyc_status status = grow(&block, &set->made_size, source->view.size_bytes, err);
+    set->made = block;
+    *data = block;
+    return status != LYC_OK ? status : source->make(source->context, set->made, err);
+}
+
 static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
 {
     lyc_tensor_set *set = context;
-    const lyc_tensor_view *from = lyc_hashmap_get(&set->tensors, lyc_span_of(tensor->name));
-    if (from->dtype == tensor->dtype) {
-        *data = from->data;
-    } else {
-        if (tensor->size_bytes > set->narrow_size) {
-            lyc_free(set->narrow);
-            set->narrow = lyc_alloc(tensor->size_bytes);
-            set->narrow_size = set->narrow != NULL ? tensor->size_bytes : 0;
-            if (set->narrow == NULL) {
-                return no_memory(err);
-            }
-        }
+    const lyc_tensor_source *source = lyc_hashmap_get(&set->tensors, lyc_span_of(tensor->name));
+    *data = source->view.data;
+    if (source->make != NULL) {
+        LYC_TRY(make(data, set, source, err));
+    }
+    if (source->view.dtype != tensor->dtype) {
         const size_t n = (size_t)lyc_shape_elements(&tensor->shape);
-        LYC_TRY(lyc_dtype_convert_parallel(set->narrow, tensor->dtype, from->data, from->dtype, n, err));
+        LYC_TRY(grow(&set->narrow, &set->narrow_size, tensor->size_bytes, err));
+        LYC_TRY(lyc_dtype_convert_parallel(set->narrow, tensor->dtype, *data, source->view.dtype, n, err));
         *data = set->narrow;
+    }
+    const bool last = ++set->written == lyc_safetensors_plan_count(set->plan);
+    for (size_t i = 0; last && i < set->options->input_count; i++) {
+        LYC_TRY(lyc_safetensors_check(set->options->inputs[i], err));
     }
     return set->allow_overflow || !lyc_dtype_is_float(tensor->dtype) ? LYC_OK : check_numbers(tensor, *data, err);
 }
@@ -125,5 +166,7 @@ static lyc_status produce(void *context, const void **data, const lyc_tensor_vie
 lyc_status lyc_tensor_set_write(const char *path, lyc_tensor_set *set, const lyc_safetensors_writer_options *options,
                                 const lyc_task *task, lyc_error *err)
 {
+    set->options = options;
+    set->written = 0;
     return lyc_hashed_write(path, set->plan, options, produce, set, "writing", task, err);
 }
