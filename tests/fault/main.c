@@ -81,8 +81,12 @@ static bool io_ok(const fault_result *r, const fault_result *good, const fault_c
     if (transfers && (plan->error == EINTR || plan->error == 0)) {
         return false;
     }
+    /* Put in its place, and then the folder could not be synchronised: the file is there, whole, and the message says
+     * so. */
+    const bool written = plan->call == LYC_CALL_SYNC && r->status == STATUS_OUTPUT && r->err != NULL &&
+                         strstr(r->err, "is written, but") != NULL;
     return (r->status == STATUS_INPUT || r->status == STATUS_OUTPUT) && says_one_thing(r) &&
-           fault_folder_untouched(r, c);
+           (written || fault_folder_untouched(r, c));
 }
 
 static int fail_calls(const fault_command *c, const fault_result *good, lyc_file_call call, int error)
