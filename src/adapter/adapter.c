@@ -158,6 +158,15 @@ static lyc_shape dora_shape(const lyc_adapter *a)
     return config->wd_on_out ? lyc_adapter_pointwise(a, a->out, 1) : lyc_adapter_pointwise(a, 1, a->in);
 }
 
+/* What files have beside a product for the change of a bias. */
+static const char OTHER_BIAS[] = "diff_b";
+
+const char *lyc_adapter_bias(const lyc_adapter *a)
+{
+    const char *name = a->algorithm->bias != NULL ? a->algorithm->bias : OTHER_BIAS;
+    return lyc_adapter_param_find(a, name) != NULL ? name : NULL;
+}
+
 lyc_status lyc_adapter_complete(lyc_adapter *a, const lyc_adapter_group *group, lyc_error *err)
 {
     const lyc_adapter_config *config = a->config;
@@ -178,6 +187,10 @@ lyc_status lyc_adapter_complete(lyc_adapter *a, const lyc_adapter_group *group, 
     }
     if (config->use_scalar) {
         lyc_adapter_add(a, "scalar", LYC_SHAPE(1), LYC_START_ZERO)->saved = false;
+    }
+    const bool takes_bias = a->algorithm->additive && a->algorithm->bias == NULL && !a->algorithm->for_norms;
+    if (group != NULL && takes_bias && lyc_adapter_group_find(group, OTHER_BIAS) != NULL) {
+        lyc_adapter_add(a, OTHER_BIAS, LYC_SHAPE(a->out), LYC_START_ZERO);
     }
     for (int i = 0; i < a->n_params; i++) {
         lyc_adapter_param *p = &a->params[i];

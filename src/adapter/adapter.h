@@ -247,6 +247,10 @@ int64_t lyc_adapter_parameter_count(const lyc_adapter *a);
 /* NULL when the adapter has no parameter of that name. */
 lyc_adapter_param *lyc_adapter_param_find(const lyc_adapter *a, const char *name);
 
+/* The parameter that is added to the bias: that of the algorithm, or the diff_b that files may have beside additive
+ * ones. NULL: the bias stays. */
+const char *lyc_adapter_bias(const lyc_adapter *a);
+
 /* --- files ---------------------------------------------------------------------------------------------------------
  */
 

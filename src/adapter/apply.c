@@ -59,7 +59,7 @@ static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
 
 static lyc_value *delta_bias(lyc_graph *g, const lyc_adapter_site *site)
 {
-    const char *name = site->adapter->algorithm->bias;
+    const char *name = lyc_adapter_bias(site->adapter);
     lyc_value *change = name == NULL ? NULL : lyc_site_param(site, name);
     return change == NULL ? NULL : lyc_site_drop_rows(g, site, lyc_site_strengthen(g, site, change));
 }

@@ -21,7 +21,7 @@ bool lyc_adapter_depends_on_weight(const lyc_adapter *a)
 
 bool lyc_adapter_changes_bias(const lyc_adapter *a)
 {
-    return a->algorithm->bias != NULL && lyc_adapter_param_find(a, a->algorithm->bias) != NULL;
+    return lyc_adapter_bias(a) != NULL;
 }
 
 /* A graph of the change, and where its results are. */
