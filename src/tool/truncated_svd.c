@@ -282,7 +282,8 @@ static lyc_status compute_leading(bool *close, lyc_truncated_svd *out, const flo
                .n = out->rows > out->columns ? out->rows : out->columns,
                .block = (out->rank / 2 + 8) / 4 * 4,
                .factor = 1.0 / norm};
-    s.limit = s.m / 2 / s.block * s.block;
+    const int64_t most = 10 * out->rank + 128; /* of a hopeless spectrum LAPACK is faster, and takes less memory */
+    s.limit = (s.m / 2 < most ? s.m / 2 : most) / s.block * s.block;
     s.q = lyc_arena_alloc(&s.arena, (size_t)(s.m * s.limit), sizeof *s.q);
     s.z = lyc_arena_alloc(&s.arena, (size_t)(s.n * s.limit), sizeof *s.z);
     s.y = lyc_arena_alloc(&s.arena, (size_t)(s.n * s.block), sizeof *s.y);
