@@ -177,6 +177,11 @@ struct lyc_adapter_algorithm {
      * adding and shrinking adapters in files stand on. NULL: it has no such form. */
     void (*product)(lyc_value **up, lyc_value **down, lyc_graph *g, const lyc_adapter_site *site);
 
+    /* Makes a copy of an adapter one of its rows [first,first+count) alone (rows.h), first and count being multiples of
+     * row_step (NULL: of 1; 0: this adapter has no parts). NULL: the change is had as a whole. */
+    void (*take_rows)(lyc_adapter *part, int64_t first, int64_t count);
+    int64_t (*row_step)(const lyc_adapter *a);
+
     /* For DoRA: what ΔW (multiplier 1) adds to the squared norms of the rows [out,1], or of the columns [1,in*kernel],
      * of weight [out,in*kernel]. NULL: taken from W + ΔW. */
     lyc_value *(*squared_norms)(lyc_graph *g, const lyc_adapter_site *site, lyc_value *weight, bool rows);

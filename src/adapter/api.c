@@ -142,9 +142,8 @@ static lyc_tensor_view base_weight(const lyc_base_layer *base)
     return view;
 }
 
-/* An adapter of the base layer, complete. */
-static lyc_status open_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
-                               const lyc_base_layer *base, lyc_error *err)
+lyc_status lyc_network_file_open_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
+                                         const lyc_base_layer *base, lyc_error *err)
 {
     const lyc_file_layer *layer = &file->layers[index];
     const bool has_bias = base->bias != NULL || lyc_adapter_group_find(&layer->group, "diff_b") != NULL ||
@@ -164,7 +163,7 @@ static lyc_status open_adapter(lyc_adapter **out, const lyc_network_file *file, 
 static lyc_status compute(change *c, const lyc_network_file *file, size_t index, const lyc_base_layer *base,
                           double strength, bool merged, bool with_bias, lyc_error *err)
 {
-    LYC_TRY(open_adapter(&c->adapter, file, index, base, err));
+    LYC_TRY(lyc_network_file_open_adapter(&c->adapter, file, index, base, err));
     c->elements = (size_t)lyc_shape_elements(&base->shape);
     c->outputs = (size_t)base->shape.dims[0];
     c->values.merged = merged;

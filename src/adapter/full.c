@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "adapter/rows.h"
 #include "adapter/site.h"
 #include "graph/build.h"
 
@@ -57,6 +58,12 @@ static lyc_value *delta(lyc_graph *g, const lyc_adapter_site *site)
     return lyc_site_drop_rows(g, site, lyc_site_strengthen(g, site, diff));
 }
 
+static void take_rows(lyc_adapter *part, int64_t first, int64_t count)
+{
+    lyc_adapter_keep_rows(part, "diff", first, count);
+    lyc_adapter_keep_rows(part, "diff_b", first, count);
+}
+
 const lyc_adapter_algorithm lyc_adapter_full = {
     .name = "full",
     .aliases = (const char *const[]){"native", "diff", NULL},
@@ -72,5 +79,6 @@ const lyc_adapter_algorithm lyc_adapter_full = {
     .recover = recover,
     .params = params,
     .delta = delta,
+    .take_rows = take_rows,
     .bias = "diff_b",
 };

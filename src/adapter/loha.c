@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "adapter/lowrank.h"
+#include "adapter/rows.h"
 #include "graph/build.h"
 
 /* The names of one of the two products. */
@@ -159,6 +160,18 @@ static lyc_value *squared_norms(lyc_graph *g, const lyc_adapter_site *site, lyc_
     return lyc_lowrank_squared_norms(g, p, inner_products(g, site), weight, rows, site->adapter->scale);
 }
 
+static void take_rows(lyc_adapter *part, int64_t first, int64_t count)
+{
+    lyc_adapter_keep_rows(part, products[0].a, first, count);
+    lyc_adapter_keep_rows(part, products[1].a, first, count);
+}
+
+/* With Tucker the outputs are columns. */
+static int64_t row_step(const lyc_adapter *a)
+{
+    return ((const lyc_adapter_config *)a->config)->use_tucker ? 0 : 1;
+}
+
 const lyc_adapter_algorithm lyc_adapter_loha = {
     .name = "loha",
     .summary = "Hadamard product of two low-rank products",
@@ -174,6 +187,8 @@ const lyc_adapter_algorithm lyc_adapter_loha = {
     .recover = recover,
     .params = params,
     .delta = delta,
+    .take_rows = take_rows,
+    .row_step = row_step,
     .apply = apply,
     .product = product,
     .squared_norms = squared_norms,

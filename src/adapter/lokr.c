@@ -19,6 +19,7 @@
 
 #include "adapter/factorization.h"
 #include "adapter/lowrank.h"
+#include "adapter/rows.h"
 #include "adapter/site.h"
 #include "graph/build.h"
 #include "tensor/dtype.h"
@@ -435,6 +436,20 @@ static void shrink(lyc_adapter *a, double ratio)
     }
 }
 
+/* Rows of C, and with each vo rows of the change. */
+static void take_rows(lyc_adapter *part, int64_t first, int64_t count)
+{
+    lokr_config *config = part->config;
+    config->uo = count / config->vo;
+    lyc_adapter_keep_rows(part, "lokr_w1", first / config->vo, config->uo);
+    lyc_adapter_keep_rows(part, "lokr_w1_a", first / config->vo, config->uo);
+}
+
+static int64_t row_step(const lyc_adapter *a)
+{
+    return ((const lokr_config *)a->config)->vo;
+}
+
 const lyc_adapter_algorithm lyc_adapter_lokr = {
     .name = "lokr",
     .summary = "Kronecker product of a small matrix and a low-rank one",
@@ -451,6 +466,8 @@ const lyc_adapter_algorithm lyc_adapter_lokr = {
     .recover = recover,
     .params = params,
     .delta = delta,
+    .take_rows = take_rows,
+    .row_step = row_step,
     .apply = apply,
     .product = product,
     .shrink = shrink,

@@ -12,6 +12,7 @@
 
 #include "adapter/lora_start.h"
 #include "adapter/lowrank.h"
+#include "adapter/rows.h"
 #include "graph/build.h"
 #include "tensor/shape.h"
 
@@ -228,6 +229,12 @@ static lyc_status write(lyc_adapter_file *file, const lyc_adapter *a, lyc_error 
     return dora == NULL ? LYC_OK : lyc_adapter_file_add(file, dora->name, LYC_F32, &dora->shape, dora->data, err);
 }
 
+static void take_rows(lyc_adapter *part, int64_t first, int64_t count)
+{
+    lyc_adapter_keep_rows(part, UP, first, count);
+    lyc_adapter_keep_rows(part, START_UP, first, count);
+}
+
 const lyc_adapter_algorithm lyc_adapter_lora = {
     .name = "lora",
     .aliases = (const char *const[]){"locon", NULL},
@@ -248,6 +255,7 @@ const lyc_adapter_algorithm lyc_adapter_lora = {
     .delta = delta,
     .apply = apply,
     .product = product,
+    .take_rows = take_rows,
     .squared_norms = squared_norms,
     .proportional = {UP, START_UP},
     .write = write,

@@ -392,3 +392,10 @@ lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *f
 {
     return lyc_network_file_adapter_named(out, file, index, file->layers[index].name, target, err);
 }
+
+bool lyc_file_layer_is_original(const lyc_file_layer *layer)
+{
+    return strstr(layer->name, "double_blocks") != NULL || strstr(layer->name, "joint_blocks") != NULL ||
+           strstr(layer->name, "final_layer") != NULL ||
+           (strstr(layer->name, "single_blocks") != NULL && strstr(layer->name, "single_transformer_blocks") == NULL);
+}

@@ -29,6 +29,9 @@ lyc_status lyc_network_file_from(lyc_network_file **out, lyc_safetensors *tensor
 const lyc_file_layer *lyc_network_file_at(const lyc_network_file *file, size_t index);
 const char *lyc_network_file_path(const lyc_network_file *file);
 
+/* Of Flux.1 and SD3: whether the file calls the layer as the original code does, where rows have another order. */
+bool lyc_file_layer_is_original(const lyc_file_layer *layer);
+
 /* What the layer must be for its tensors, where they say it: (IA)^3 and rotations do not know a layer's inputs. Of
  * groups nothing is known: 1. LYC_E_UNSUPPORTED: they do not say it. */
 lyc_status lyc_network_file_target(lyc_adapter_target *out, const lyc_network_file *file, size_t index, lyc_error *err);
@@ -40,5 +43,9 @@ lyc_status lyc_network_file_adapter(lyc_adapter **out, const lyc_network_file *f
 /* The same under another name than the file's. */
 lyc_status lyc_network_file_adapter_named(lyc_adapter **out, const lyc_network_file *file, size_t index,
                                           const char *name, const lyc_adapter_target *target, lyc_error *err);
+
+/* The adapter of a layer for a base layer, with what its file lacks from the base's weight. */
+lyc_status lyc_network_file_open_adapter(lyc_adapter **out, const lyc_network_file *file, size_t index,
+                                         const lyc_base_layer *base, lyc_error *err);
 
 #endif

@@ -7,15 +7,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/file_call.h"
 #include "base/memory.h"
+#include "base/path.h"
 
 typedef struct entry {
     const char *name;
@@ -100,4 +101,46 @@ lyc_status lyc_file_remove(const char *path, lyc_error *err)
         return LYC_OK;
     }
     return lyc_fail_errno(err, LYC_E_OUTPUT, errno, "cannot remove %s", path);
+}
+
+static lyc_status remove_entry(void *context, const char *name, bool is_folder, lyc_error *err)
+{
+    char path[4096];
+    (void)err;
+    if (snprintf(path, sizeof path, "%s/%s", (const char *)context, name) < (int)sizeof path) {
+        if (is_folder) {
+            lyc_folder_remove_all(path);
+        } else {
+            lyc_call_unlinkat(AT_FDCWD, path);
+        }
+    }
+    return LYC_OK;
+}
+
+void lyc_folder_remove_all(const char *path)
+{
+    lyc_error ignored;
+    if (lyc_folder_list(path, remove_entry, (void *)path, &ignored) == LYC_OK) {
+        rmdir(path);
+    }
+}
+
+lyc_status lyc_folder_temporary(char *out, size_t size, const char *output, lyc_error *err)
+{
+    size_t length = strlen(output);
+    while (length > 1 && output[length - 1] == '/') {
+        length--;
+    }
+    const int n = snprintf(out, size, "%.*s.tmp-%ld", (int)length, output, (long)getpid());
+    if (n < 0 || (size_t)n >= size) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "the name of a folder is too long");
+    }
+    lyc_folder_remove_all(out);
+    return lyc_path_make_folder(out, err);
+}
+
+lyc_status lyc_folder_rename(const char *from, const char *to, lyc_error *err)
+{
+    return rename(from, to) == 0 ? LYC_OK
+                                 : lyc_fail_errno(err, LYC_E_OUTPUT, errno, "cannot call the folder %s %s", from, to);
 }

@@ -6,14 +6,21 @@
 #define LYC_BASE_FOLDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
 /* Removes a file; nothing when there is none. */
 lyc_status lyc_file_remove(const char *path, lyc_error *err);
 
-/* Removes a folder if it is empty. */
+/* Removes a folder if it is empty; with all that is in it. Nothing where there is none. */
 void lyc_folder_remove_empty(const char *path);
+void lyc_folder_remove_all(const char *path);
+
+/* Makes an empty folder `<output>.tmp-<process>` beside an output that is a folder, in which it is built, and gives it
+ * the output's name, which must be free. */
+lyc_status lyc_folder_temporary(char *out, size_t size, const char *output, lyc_error *err);
+lyc_status lyc_folder_rename(const char *from, const char *to, lyc_error *err);
 
 /* Names of the files and folders in a folder, but "." and "..", in byte order; visit returns an error to end.
  * LYC_E_IO. */

@@ -8,6 +8,7 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/memory.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -29,8 +30,9 @@ static bool must_fail(void)
     return number == failing || (number > failing && atomic_load_explicit(&fail_later, memory_order_relaxed));
 }
 
-/* Blocks of a huge page and more are put on such pages where the system has them. Matrices are read in rows that lie far
- * apart: with pages of 4 KB every row costs a walk through the page tables, in a virtual machine through two of them. */
+/* Blocks of a huge page and more are put on such pages where the system has them. Matrices are read in rows that lie
+ * far apart: with pages of 4 KB every row costs a walk through the page tables, in a virtual machine through two of
+ * them. */
 static const size_t huge_page = (size_t)2 << 20;
 
 static void want_huge_pages(void *block, size_t size)
@@ -103,4 +105,12 @@ void lyc_memory_fail_after(uint64_t n, bool all)
 uint64_t lyc_memory_allocations(void)
 {
     return atomic_load(&allocation_count);
+}
+
+void lyc_memory_keep(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+#endif
 }

@@ -33,4 +33,8 @@ void lyc_memory_fail_after(uint64_t n, bool all);
 /* Allocations since the start of the process, over all threads. */
 uint64_t lyc_memory_allocations(void);
 
+/* From now on released memory stays with the process instead of going back to the system: for programs that need large
+ * pieces of the same sizes again and again, which the system would have to clear each time. */
+void lyc_memory_keep(void);
+
 #endif

@@ -21,19 +21,11 @@ static bool is_transformer(const lyc_file_layer *layer)
     return strcmp(layer->component, "transformer") == 0;
 }
 
-/* Whether the layer's name in the file is the original code's. */
-static bool is_named_originally(const lyc_file_layer *layer)
-{
-    return strstr(layer->name, "double_blocks") != NULL || strstr(layer->name, "joint_blocks") != NULL ||
-           strstr(layer->name, "final_layer") != NULL ||
-           (strstr(layer->name, "single_blocks") != NULL && strstr(layer->name, "single_transformer_blocks") == NULL);
-}
-
 static bool wants_original(const lyc_conversion *c, const lyc_file_layer *layer)
 {
     const lyc_key_scheme scheme = lyc_convert_scheme(c, layer);
     if (scheme == layer->scheme && c->options->paths == NULL) {
-        return is_named_originally(layer);
+        return lyc_file_layer_is_original(layer);
     }
     return scheme == LYC_KEY_KOHYA || scheme == LYC_KEY_BARE;
 }
@@ -58,7 +50,7 @@ bool lyc_convert_is_fused(const lyc_conversion *c, const lyc_file_layer *source)
 
 bool lyc_convert_swaps(const lyc_conversion *c, const lyc_file_layer *source, const lyc_adapter_target *target)
 {
-    return wants_original(c, source) != is_named_originally(source) &&
+    return wants_original(c, source) != lyc_file_layer_is_original(source) &&
            lyc_fused_swaps_halves(source->entry->name, target->weight.dims[0], target->weight.dims[1]);
 }
 
