@@ -13,6 +13,7 @@
 #include "base/string.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/sampler.h"
+#include "train/sample_sheet.h"
 
 static const size_t max_png = (size_t)1 << 30;
 static const int64_t standard_seed = 42; /* the same noise each time: what changes is what was learned */
@@ -107,6 +108,25 @@ static lyc_status sample(const lyc_train_sampling *s, lyc_pipeline *pipeline, co
     return LYC_OK;
 }
 
+/* All rounds so far on one sheet. */
+static lyc_status write_sheet(const lyc_train_sampling *s, const lyc_request_list *list, const char *when,
+                              lyc_error *err)
+{
+    const size_t count = lyc_request_list_count(list);
+    const char **prompts = lyc_alloc_zero(count + 1, sizeof *prompts);
+    if (prompts == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for a sheet of sample pictures");
+    }
+    for (size_t i = 0; i < count; i++) {
+        prompts[i] = lyc_request_list_options(list, i)->prompt;
+    }
+    const lyc_sample_sheet sheet = {
+        .folder = s->folder, .name = s->name, .when = when, .prompts = prompts, .prompt_count = count};
+    const lyc_status status = lyc_sample_sheet_write(&sheet, err);
+    lyc_free(prompts);
+    return status;
+}
+
 lyc_status lyc_train_sample(const lyc_train_sampling *sampling, const lyc_train_model *model, lyc_network *network,
                             const char *when, lyc_trainer *trainer, lyc_error *err)
 {
@@ -126,6 +146,7 @@ lyc_status lyc_train_sample(const lyc_train_sampling *sampling, const lyc_train_
     }
     status = status == LYC_OK ? sample(sampling, pipeline, list, when, trainer, err) : status;
     lyc_pipeline_close(pipeline);
+    status = status == LYC_OK ? write_sheet(sampling, list, when, err) : status;
     lyc_request_list_free(list);
     return status;
 }

@@ -27,7 +27,8 @@ lyc_generate_options lyc_train_sampling_standard(const lyc_train_model *model);
 /* The prompts are readable and their sizes and samplers exist: before a run begins. */
 lyc_status lyc_train_sampling_check(const lyc_train_sampling *sampling, lyc_error *err);
 
-/* A picture of each prompt, as a file and in the run's event file. when: "e000010" or "000100". trainer may be NULL. */
+/* A picture of each prompt, as a file and in the run's event file, and the sheet of all so far (sample_sheet.h). when:
+ * "e000010" or "000100". trainer may be NULL. */
 lyc_status lyc_train_sample(const lyc_train_sampling *sampling, const lyc_train_model *model, lyc_network *network,
                             const char *when, lyc_trainer *trainer, lyc_error *err);
 

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "image/decode.h"
 #include "model/networks.h"
 #include "pictures.h"
 #include "support/model_file.h"
@@ -437,6 +438,33 @@ static void pictures_on_the_way(void **state)
     lyc_train_config_free(config);
 }
 
+static int sheet_width(void)
+{
+    lyc_image image;
+    must(lyc_image_read(&image, at("out/sample/last-over-time.png"), NULL, &err), &err);
+    const int width = image.width;
+    lyc_image_clear(&image);
+    return width;
+}
+
+/* Columns of 64 pixels with margins of 8, beside 72 of words: before the first step and after two; then, by another
+ * process, after four. */
+static void sheet_goes_on(void **state)
+{
+    (void)state;
+    test_text_write(at("prompts.txt"), "a disc --w 64 --h 64 --s 1\n");
+    const char *const first[] = {
+        "sample_prompts", at("prompts.txt"), "sample_every_n_steps", "2", "sample_at_first", "true", NULL};
+    seen s = {.stop_after = 2};
+    const char *state_folder = lyc_arena_text(&paths, run_with(&s, first));
+    assert_int_equal(sheet_width(), 72 + 2 * 72);
+    const char *const rest[] = {"sample_prompts", at("prompts.txt"), "sample_every_n_steps", "2", "sample_at_first",
+                                "true",           "resume",          state_folder,           NULL};
+    s = (seen){0};
+    run_with(&s, rest);
+    assert_int_equal(sheet_width(), 72 + 3 * 72);
+}
+
 /* --- plans ---------------------------------------------------------------------------------------------------------
  */
 
@@ -530,6 +558,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(goes_on_from_an_adapter, setup, teardown),
         cmocka_unit_test_setup_teardown(base_weights_belong_to_the_model, setup, teardown),
         cmocka_unit_test_setup_teardown(pictures_on_the_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(sheet_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(plan_measures_and_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_trainings, setup, teardown),
         cmocka_unit_test_setup_teardown(files_of_others_stay, setup, teardown),
