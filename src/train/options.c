@@ -18,7 +18,7 @@ static const lyc_option_choice mixed_precisions[] = {{"no", "f32"},
                                                      {"bf16", "half the memory, faster"},
                                                      {0}};
 static const lyc_option_choice save_precisions[] = {
-    {"as_trained", "f32"}, {"float", NULL}, {"fp16", NULL}, {"bf16", NULL}, {0}};
+    {"as_trained", "f32, or bf16 with full_bf16"}, {"float", NULL}, {"fp16", NULL}, {"bf16", NULL}, {0}};
 static const lyc_option_choice model_formats[] = {{"safetensors", "one file"}, {0}};
 static const lyc_option_choice log_targets[] = {
     {"none", NULL}, {"tensorboard", NULL}, {"wandb", "not offered: as none"}, {"all", "as tensorboard"}, {0}};
@@ -107,10 +107,11 @@ const lyc_option lyc_train_option_rows[] = {
     {.name = "gradient_checkpointing", .kind = LYC_OPTION_BOOL, OWN(gradient_checkpointing), .help = "taken: --memory bounds what a step may take, and nothing is computed twice without need"},
     {.name = "memory", .kind = LYC_OPTION_SIZE, OWN(memory), .standard = "0", .help = "bound of the memory for weights, states and activations, as 6G: what does not fit is computed again; 0: none"},
     {.name = "seed", .kind = LYC_OPTION_INT, OWN(seed), .standard = "-1", .min = -1, .max = 9007199254740992.0, .help = "of start values, noise, order and dropouts; -1: by chance"},
-    {.name = "mixed_precision", .kind = LYC_OPTION_ENUM, OWN(mixed_precision), .standard = "no", .choices = mixed_precisions, .help = "what is computed with; trained numbers are f32"},
+    {.name = "mixed_precision", .kind = LYC_OPTION_ENUM, OWN(mixed_precision), .standard = "no", .choices = mixed_precisions, .help = "what is computed with"},
     {.name = "save_precision", .kind = LYC_OPTION_ENUM, OWN(save_precision), .standard = "as_trained", .choices = save_precisions, .help = "numbers in files"},
     {.name = "full_fp16", .kind = LYC_OPTION_BOOL, OWN(full_fp16), .hidden = true, .help = "trained numbers in fp16: refused"},
-    {.name = "full_bf16", .kind = LYC_OPTION_BOOL, OWN(full_bf16), .hidden = true, .help = "trained numbers in bf16: refused"},
+    {.name = "full_bf16", .kind = LYC_OPTION_BOOL, OWN(full_bf16), .help = "trained numbers are bf16 instead of f32, and so are files; small steps are lost without --stochastic_rounding"},
+    {.name = "stochastic_rounding", .kind = LYC_OPTION_BOOL, OWN(stochastic_rounding), .help = "with --full_bf16: up or down by chance, so that small steps count in the mean"},
     {.name = "no_half_vae", .kind = LYC_OPTION_BOOL, OWN(no_half_vae), .help = "the autoencoder computes in f32"},
     {.name = "fp8_base", .kind = LYC_OPTION_BOOL, OWN(fp8_base), .hidden = true, .help = "frozen weights in 8 bits: refused"},
 

@@ -76,7 +76,7 @@ typedef struct lyc_train_options {
     uint64_t memory; /* bytes; 0: no bound */
     int64_t seed;    /* -1: by chance */
     int mixed_precision, save_precision;
-    bool full_fp16, full_bf16, no_half_vae, fp8_base;
+    bool full_fp16, full_bf16, stochastic_rounding, no_half_vae, fp8_base;
 
     /* noise and loss */
     double noise_offset, adaptive_noise_scale, multires_noise_discount, ip_noise_gamma;

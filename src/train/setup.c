@@ -305,11 +305,12 @@ static void set_trainer(lyc_train_setup *s, problems *p)
 
 static void set_files(lyc_train_setup *s, problems *p)
 {
-    static const lyc_dtype types[] = {[LYC_SAVE_AS_TRAINED] = LYC_F32,
-                                      [LYC_SAVE_FLOAT] = LYC_F32,
-                                      [LYC_SAVE_FP16] = LYC_F16,
-                                      [LYC_SAVE_BF16] = LYC_BF16};
     const lyc_train_options *o = s->options;
+    const lyc_dtype trained = o->full_bf16 ? LYC_BF16 : o->full_fp16 ? LYC_F16 : LYC_F32;
+    const lyc_dtype types[] = {[LYC_SAVE_AS_TRAINED] = trained,
+                               [LYC_SAVE_FLOAT] = LYC_F32,
+                               [LYC_SAVE_FP16] = LYC_F16,
+                               [LYC_SAVE_BF16] = LYC_BF16};
     s->save_dtype = types[o->save_precision];
     s->save_as_stored = o->save_precision == LYC_SAVE_AS_TRAINED;
     if (o->output_name[0] == '\0' || strchr(o->output_name, '/') != NULL || o->output_name[0] == '.') {
@@ -318,14 +319,19 @@ static void set_files(lyc_train_setup *s, problems *p)
     }
 }
 
-static void refuse(const lyc_train_setup *s, problems *p)
+static void set_precision(lyc_train_setup *s, problems *p)
 {
     const lyc_train_options *o = s->options;
-    const char *const what = o->full_fp16 ? "full_fp16" : o->full_bf16 ? "full_bf16" : NULL;
-    if (what != NULL && o->mixed_precision != (o->full_fp16 ? LYC_MIXED_FP16 : LYC_MIXED_BF16)) {
-        complain(p, LYC_E_ARGUMENT, "%s needs mixed_precision %s", what, o->full_fp16 ? "fp16" : "bf16");
-    } else if (what != NULL) {
-        complain(p, LYC_E_UNSUPPORTED, "%s: trained numbers are f32 here, which is exact; leave it out", what);
+    s->trainer.full_bf16 = o->full_bf16;
+    s->trainer.stochastic_rounding = o->stochastic_rounding;
+    if (o->full_bf16 && o->mixed_precision != LYC_MIXED_BF16) {
+        complain(p, LYC_E_ARGUMENT, "full_bf16 needs mixed_precision bf16");
+    }
+    if (o->stochastic_rounding && !o->full_bf16) {
+        complain(p, LYC_E_ARGUMENT, "stochastic_rounding without full_bf16: numbers of f32 are not rounded");
+    }
+    if (o->full_fp16) {
+        complain(p, LYC_E_UNSUPPORTED, "full_fp16: trained numbers are f32 here, which is exact; leave it out");
     }
     if (o->fp8_base) {
         complain(p, LYC_E_UNSUPPORTED, "fp8_base: frozen weights keep the type of their file; leave it out");
@@ -339,6 +345,11 @@ static lyc_status note(const lyc_train_setup *s, lyc_train_config *config, lyc_e
         LYC_TRY(lyc_train_config_note(config, err,
                                       "mixed_precision fp16: a processor computes in f32 here; bf16 is "
                                       "faster and takes half the memory"));
+    }
+    if (o->full_bf16 && !o->stochastic_rounding) {
+        LYC_TRY(lyc_train_config_note(config, err,
+                                      "full_bf16: changes of less than 1/512 of a number are lost; stochastic_rounding "
+                                      "keeps them in the mean"));
     }
     if (o->log_with == LYC_LOG_WANDB) {
         LYC_TRY(lyc_train_config_note(config, err, "log_with wandb: TensorBoard files are written instead"));
@@ -401,7 +412,7 @@ lyc_status lyc_train_setup_make(lyc_train_setup *out, lyc_train_config *config, 
     set_trainer(out, &p);
     set_base_weights(out, &p);
     set_files(out, &p);
-    refuse(out, &p);
+    set_precision(out, &p);
     lyc_status status = set_network(out, &p, err);
     status = status == LYC_OK ? lyc_strbuf_check(&p.text, "what is wrong with options", err) : status;
     if (status == LYC_OK && p.status != LYC_OK) {

@@ -34,6 +34,9 @@ static lyc_status check_options(const lyc_trainer *t, lyc_error *err)
     if (!(o->max_grad_norm >= 0)) {
         lyc_strbuf_format(&text, "max_grad_norm %g: expected 0 (off) or more; ", o->max_grad_norm);
     }
+    if (o->full_bf16 && o->full_fp16) {
+        lyc_strbuf_append(&text, "full_bf16 and full_fp16: one of them; ");
+    }
     if (t->network == NULL && !o->native_unet && !o->native_text[0] && !o->native_text[1]) {
         lyc_strbuf_append(&text, "nothing is trained: neither adapters nor a whole network; ");
     }
@@ -64,6 +67,18 @@ static lyc_status find_trainables(lyc_trainer *t, lyc_error *err)
         t->text_in_graph = t->text_in_graph || strcmp(t->set.groups[i].component, "unet") != 0;
     }
     return t->set.count > 0 ? LYC_OK : lyc_fail(err, LYC_E_ARGUMENT, "nothing is trained");
+}
+
+/* Before the optimiser is made: some keep the start values. */
+static void round_start(lyc_trainer *t)
+{
+    const lyc_trainer_options *o = &t->options;
+    t->rounding = (lyc_rounding){.dtype = o->full_bf16   ? LYC_BF16
+                                          : o->full_fp16 ? LYC_F16
+                                                         : LYC_F32,
+                                 .stochastic = o->stochastic_rounding,
+                                 .seed = o->seed};
+    lyc_rounding_nearest(&t->rounding, t->set.rows, t->set.count);
 }
 
 static lyc_status make_optimizer(lyc_trainer *t, lyc_error *err)
@@ -105,6 +120,7 @@ static lyc_status prepare(lyc_trainer *t, lyc_error *err)
     LYC_TRY(check_options(t, err));
     LYC_TRY(lyc_trainer_count_steps(t, err));
     LYC_TRY(find_trainables(t, err));
+    round_start(t);
     LYC_TRY(make_optimizer(t, err));
     return make_step(t, err);
 }
@@ -227,6 +243,7 @@ static lyc_status update(lyc_trainer *t, lyc_error *err)
     if (t->options.scale_weight_norms > 0 && t->network != NULL) {
         LYC_TRY(lyc_network_max_norm(&t->norms, t->network, t->options.scale_weight_norms, err));
     }
+    lyc_rounding_step(&t->rounding, t->set.rows, t->set.count, t->progress.step);
     if (t->has_ema) {
         lyc_ema_update(&t->ema, t->progress.step + 1);
     }
@@ -281,7 +298,8 @@ static void use_weights(lyc_trainer *t, bool use)
         lyc_ema_swap(&t->ema);
     }
     if (!use) {
-        lyc_optimizer_train(t->optimizer);
+        lyc_optimizer_train(t->optimizer); /* back to the last bit of f32 or so, and so to the number of 16 bits */
+        lyc_rounding_nearest(&t->rounding, t->set.rows, t->set.count);
     }
     if (use && t->network != NULL) {
         lyc_network_set_use(t->network, LYC_NETWORK_EXCHANGEABLE);

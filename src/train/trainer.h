@@ -62,6 +62,8 @@ typedef struct lyc_trainer_options {
     size_t optimizer_arg_count;
     lyc_lr_request schedule; /* total_steps and base_rate are set by the trainer */
     lyc_trainable_rates rates;
+    bool full_bf16, full_fp16; /* trained numbers are of that type (rounding.h); neither: f32 */
+    bool stochastic_rounding;
     double scale_weight_norms; /* 0: off */
     double ema_decay;          /* 0: off */
     int64_t ema_update_interval;

@@ -6,6 +6,7 @@
 #define LYC_TRAIN_TRAINER_INTERNAL_H
 
 #include "train/movement.h"
+#include "train/rounding.h"
 #include "train/trainer.h"
 
 /* What a batch is turned into: memory that is used again. */
@@ -25,6 +26,7 @@ struct lyc_trainer {
     lyc_trainer_hooks hooks;
 
     lyc_trainables set;
+    lyc_rounding rounding;
     lyc_train_step *step;
     bool text_in_graph;
     lyc_optimizer *optimizer;

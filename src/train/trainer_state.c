@@ -1,7 +1,8 @@
 /* trainer_state.c - the state of a run: written, and gone on from
  *
- * Tensors: "param.<name>" (f32), what the optimiser has, "ema.<name>", "losses" of the running average. Facts: where
- * the run is, what it was started with. Saved between steps, when sums of gradients are empty.
+ * Tensors: "param.<name>" (f32, or the 16 bits that are trained), what the optimiser has, "ema.<name>", "losses" of the
+ * running average. Facts: where the run is, what it was started with. Saved between steps, when sums of gradients are
+ * empty.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/string.h"
+#include "tensor/dtype.h"
 #include "tensor/shape.h"
 #include "train/state.h"
 #include "train/trainer_internal.h"
@@ -57,15 +59,16 @@ static json_t *option_facts(const lyc_trainer *t)
     for (size_t i = 0; i < o->optimizer_arg_count; i++) {
         json_array_append_new(args, json_string(o->optimizer_args[i]));
     }
-    json_t *own =
-        json_pack("{so so sI sf ss so sf sf sI sb sb si si si sI sI}", "seed", hexadecimal(o->seed), "data",
-                  hexadecimal(t->source.fingerprint), "gradient_accumulation_steps",
-                  (json_int_t)o->gradient_accumulation_steps, "max_grad_norm", o->max_grad_norm, "optimizer_type",
-                  o->optimizer != NULL ? o->optimizer : "AdamW", "optimizer_args", args, "scale_weight_norms",
-                  o->scale_weight_norms, "ema_decay", o->ema_decay, "ema_update_interval",
-                  (json_int_t)o->ema_update_interval, "masked_loss", (int)o->masked_loss, "weighted_captions",
-                  (int)m->weighted_captions, "loss_type", (int)o->loss, "clip_skip", m->clip_skip, "token_sequences",
-                  m->chunks, "precision", (json_int_t)m->precision, "trained_numbers", (json_int_t)t->set.numbers);
+    json_t *own = json_pack("{so so sI sf ss so sf sf sI sb sb si si si sI sI ss sb}", "seed", hexadecimal(o->seed),
+                            "data", hexadecimal(t->source.fingerprint), "gradient_accumulation_steps",
+                            (json_int_t)o->gradient_accumulation_steps, "max_grad_norm", o->max_grad_norm,
+                            "optimizer_type", o->optimizer != NULL ? o->optimizer : "AdamW", "optimizer_args", args,
+                            "scale_weight_norms", o->scale_weight_norms, "ema_decay", o->ema_decay,
+                            "ema_update_interval", (json_int_t)o->ema_update_interval, "masked_loss",
+                            (int)o->masked_loss, "weighted_captions", (int)m->weighted_captions, "loss_type",
+                            (int)o->loss, "clip_skip", m->clip_skip, "token_sequences", m->chunks, "precision",
+                            (json_int_t)m->precision, "trained_numbers", (json_int_t)t->set.numbers, "trained_type",
+                            lyc_dtype_name(t->rounding.dtype), "stochastic_rounding", (int)o->stochastic_rounding);
     if (facts != NULL && own != NULL) {
         json_object_update(facts, own);
     }
@@ -103,6 +106,25 @@ static lyc_tensor_view view_of(const void *data, lyc_dtype dtype, lyc_shape shap
     return (lyc_tensor_view){.dtype = dtype, .shape = shape, .data = data, .size_bytes = size};
 }
 
+/* The values of a row as they are kept: they are numbers of that type, so nothing is lost. */
+static lyc_status add_values(list *l, const lyc_trainer *t, const lyc_trainable *row, lyc_error *err)
+{
+    const lyc_dtype dtype = t->rounding.dtype;
+    const void *data = row->value;
+    size_t size;
+    LYC_TRY(lyc_shape_bytes(&size, &row->shape, dtype, err));
+    if (dtype != LYC_F32) {
+        void *narrow = lyc_arena_alloc(&l->names, size + 1, 1);
+        if (narrow == NULL) {
+            return no_memory(err);
+        }
+        LYC_TRY(lyc_dtype_convert_parallel(narrow, dtype, data, LYC_F32, (size_t)row->count, err));
+        data = narrow;
+    }
+    add(l, "param.", row->name, view_of(data, dtype, row->shape, size));
+    return LYC_OK;
+}
+
 static lyc_status list_tensors(list *l, const lyc_trainer *t, lyc_error *err)
 {
     const size_t states = lyc_optimizer_state_count(t->optimizer);
@@ -113,7 +135,7 @@ static lyc_status list_tensors(list *l, const lyc_trainer *t, lyc_error *err)
     for (size_t i = 0; i < t->set.count; i++) {
         const lyc_trainable *row = &t->set.rows[i];
         const size_t size = (size_t)row->count * sizeof(float);
-        add(l, "param.", row->name, view_of(row->value, LYC_F32, row->shape, size));
+        LYC_TRY(add_values(l, t, row, err));
         if (t->has_ema) {
             add(l, "ema.", row->name, view_of(t->ema.averages[i], LYC_F32, row->shape, size));
         }
@@ -150,8 +172,9 @@ lyc_status lyc_trainer_save_state(lyc_trainer *t, const char *folder, lyc_error 
 /* --- going on ------------------------------------------------------------------------------------------------------
  */
 
-static lyc_status take(void *out, const lyc_safetensors *file, const char *prefix, const char *name, lyc_dtype dtype,
-                       int64_t count, lyc_error *err)
+/* A tensor of one type, as numbers of another, which can be the same. */
+static lyc_status take(void *out, lyc_dtype wanted, const lyc_safetensors *file, const char *prefix, const char *name,
+                       lyc_dtype dtype, int64_t count, lyc_error *err)
 {
     char full[NAME_SIZE];
     lyc_tensor_view view;
@@ -160,21 +183,20 @@ static lyc_status take(void *out, const lyc_safetensors *file, const char *prefi
         return lyc_fail(err, LYC_E_FORMAT, "the state has no %s of %lld numbers of type %s", full, (long long)count,
                         lyc_dtype_name(dtype));
     }
-    memcpy(out, view.data, view.size_bytes);
-    return LYC_OK;
+    return lyc_dtype_convert_parallel(out, wanted, view.data, dtype, (size_t)count, err);
 }
 
 static lyc_status take_tensors(lyc_trainer *t, const lyc_safetensors *file, lyc_error *err)
 {
     for (size_t i = 0; i < t->set.count; i++) {
         const lyc_trainable *row = &t->set.rows[i];
-        LYC_TRY(take(row->value, file, "param.", row->name, LYC_F32, row->count, err));
+        LYC_TRY(take(row->value, LYC_F32, file, "param.", row->name, t->rounding.dtype, row->count, err));
         if (t->has_ema) {
-            LYC_TRY(take(t->ema.averages[i], file, "ema.", row->name, LYC_F32, row->count, err));
+            LYC_TRY(take(t->ema.averages[i], LYC_F32, file, "ema.", row->name, LYC_F32, row->count, err));
         }
     }
     LYC_TRY(lyc_optimizer_load(t->optimizer, file, err));
-    return take(t->losses, file, "", "losses", LYC_F64, t->steps_per_epoch, err);
+    return take(t->losses, LYC_F64, file, "", "losses", LYC_F64, t->steps_per_epoch, err);
 }
 
 static int64_t whole(const json_t *facts, const char *name)

@@ -306,6 +306,48 @@ static void stops_and_goes_on(void **state)
     lyc_train_config_free(config);
 }
 
+/* Trained in bf16: files and states are bf16, and what goes on ends with the same file. */
+static void bf16_stops_and_goes_on(void **state)
+{
+    (void)state;
+    const char *const whole[] = {"no_metadata",         "true", "output_name", "whole",
+                                 "mixed_precision",     "bf16", "full_bf16",   "true",
+                                 "stochastic_rounding", "true", NULL};
+    const char *const broken[] = {"no_metadata",         "true", "output_name", "broken",
+                                  "mixed_precision",     "bf16", "full_bf16",   "true",
+                                  "stochastic_rounding", "true", NULL};
+    seen s = {0};
+    lyc_safetensors *file = NULL;
+    run_with(&s, whole);
+    s = (seen){.stop_after = 2};
+    const char *folder_of_state = lyc_arena_text(&paths, run_with(&s, broken));
+    const char *const rest[] = {
+        "no_metadata", "true", "output_name",         "broken", "mixed_precision", "bf16",
+        "full_bf16",   "true", "stochastic_rounding", "true",   "resume",          folder_of_state,
+        NULL};
+    must(lyc_safetensors_open(&file, at("out/broken-state/state-00000002.safetensors"), NULL, &err), &err);
+    for (size_t i = 0; i < lyc_safetensors_count(file); i++) {
+        const lyc_tensor_view view = lyc_safetensors_tensor(file, i);
+        assert_true(strncmp(view.name, "param.", 6) != 0 || view.dtype == LYC_BF16);
+    }
+    lyc_safetensors_close(file);
+    s = (seen){0};
+    run_with(&s, rest);
+    same_files("out/whole.safetensors", "out/broken.safetensors");
+    must(lyc_safetensors_open(&file, at("out/whole.safetensors"), NULL, &err), &err);
+    for (size_t i = 0; i < lyc_safetensors_count(file); i++) {
+        assert_int_equal(lyc_safetensors_tensor(file, i).dtype, LYC_BF16);
+    }
+    lyc_safetensors_close(file);
+    const char *const other[] = {"mixed_precision", "bf16", "resume", folder_of_state, "output_name", "broken",
+                                 "no_metadata",     "true", NULL};
+    lyc_train_config *config = configure(other);
+    lyc_training *training = NULL;
+    assert_int_equal(lyc_training_open(&training, config, NULL, NULL, &err), LYC_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "trained_type was \"BF16\" and is \"F32\""));
+    lyc_train_config_free(config);
+}
+
 /* --- start and base weights ----------------------------------------------------------------------------------------
  */
 
@@ -555,6 +597,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_says_what_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(file_without_metadata, setup, teardown),
         cmocka_unit_test_setup_teardown(stops_and_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(bf16_stops_and_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(goes_on_from_an_adapter, setup, teardown),
         cmocka_unit_test_setup_teardown(base_weights_belong_to_the_model, setup, teardown),
         cmocka_unit_test_setup_teardown(pictures_on_the_way, setup, teardown),
