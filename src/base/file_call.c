@@ -117,6 +117,19 @@ int lyc_call_renameat(int folder, const char *from, const char *to, unsigned fla
     return flags == 0 ? renameat(folder, from, folder, to) : renameat2(folder, from, folder, to, flags);
 }
 
+int lyc_call_rename(int folder, const char *from, const char *to, bool replace)
+{
+    const int result = lyc_call_renameat(folder, from, to, replace ? 0 : RENAME_NOREPLACE);
+    if (result == 0 || replace || (errno != EINVAL && errno != ENOSYS)) {
+        return result;
+    }
+    struct stat info;
+    if (lyc_call_fstatat(folder, to, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+    }
+    return errno == ENOENT ? lyc_call_renameat(folder, from, to, 0) : -1;
+}
+
 int lyc_call_unlinkat(int folder, const char *path)
 {
     return judge(LYC_CALL_UNLINK) == FAIL ? -1 : unlinkat(folder, path, 0);

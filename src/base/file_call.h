@@ -48,6 +48,10 @@ int lyc_call_ftruncate(int fd, off_t size);
 int lyc_call_fsync(int fd);
 int lyc_call_close(int fd); /* closes even when it fails */
 int lyc_call_renameat(int folder, const char *from, const char *to, unsigned flags);
+
+/* Renames; without `replace` it fails with EEXIST where there is something, on file systems that cannot do that at once
+ * too. */
+int lyc_call_rename(int folder, const char *from, const char *to, bool replace);
 int lyc_call_unlinkat(int folder, const char *path);
 ssize_t lyc_call_copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t size);
 

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#define _GNU_SOURCE /* RENAME_NOREPLACE, sync_file_range */
+#define _GNU_SOURCE /* sync_file_range */
 #include "base/file_writer.h"
 
 #include <assert.h>
@@ -358,16 +358,7 @@ uint64_t lyc_file_writer_position(const lyc_file_writer *w)
 /* Renames without replacing anything, unless told to. */
 static lyc_status rename_into_place(lyc_file_writer *w, lyc_error *err)
 {
-    int result = lyc_call_renameat(w->folder, w->temporary_name, w->name, w->force ? 0 : RENAME_NOREPLACE);
-    if (result != 0 && !w->force && (errno == EINVAL || errno == ENOSYS)) {
-        /* A file system without that: look, then rename. */
-        struct stat info;
-        if (lyc_call_fstatat(w->folder, w->name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
-            errno = EEXIST;
-        } else if (errno == ENOENT) {
-            result = lyc_call_renameat(w->folder, w->temporary_name, w->name, 0);
-        }
-    }
+    const int result = lyc_call_rename(w->folder, w->temporary_name, w->name, w->force);
     if (result != 0 && errno == EEXIST) {
         return lyc_fail(err, LYC_E_OUTPUT, "cannot write %s: it exists", w->path);
     }

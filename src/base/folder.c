@@ -144,3 +144,44 @@ lyc_status lyc_folder_rename(const char *from, const char *to, lyc_error *err)
     return rename(from, to) == 0 ? LYC_OK
                                  : lyc_fail_errno(err, LYC_E_OUTPUT, errno, "cannot call the folder %s %s", from, to);
 }
+
+static lyc_status move_files(const lyc_file_names *names, size_t count, bool force, lyc_error *err)
+{
+    size_t moved = 0;
+    while (moved < count && lyc_call_rename(AT_FDCWD, names[moved].from, names[moved].to, force) == 0) {
+        moved++;
+    }
+    if (moved == count) {
+        return LYC_OK;
+    }
+    const int error = errno;
+    for (size_t i = 0; i < moved && !force; i++) {
+        lyc_call_unlinkat(AT_FDCWD, names[i].to);
+    }
+    return error == EEXIST ? lyc_fail(err, LYC_E_OUTPUT, "cannot write %s: it exists", names[moved].to)
+                           : lyc_fail_errno(err, LYC_E_OUTPUT, error, "cannot write %s", names[moved].to);
+}
+
+static lyc_status sync_folder(int folder, const char *path, lyc_error *err)
+{
+    int result;
+    do {
+        result = lyc_call_fsync(folder);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 || errno == EINVAL || errno == ENOTSUP
+               ? LYC_OK
+               : lyc_fail_errno(err, LYC_E_OUTPUT, errno,
+                                "what was asked for is written, but the folder %s cannot be synchronised", path);
+}
+
+lyc_status lyc_files_move(const char *folder, const lyc_file_names *names, size_t count, bool force, lyc_error *err)
+{
+    const int open_folder = lyc_call_openat(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (open_folder < 0) {
+        return lyc_fail_errno(err, LYC_E_OUTPUT, errno, "cannot open the folder %s", folder);
+    }
+    lyc_status status = move_files(names, count, force, err);
+    status = status == LYC_OK ? sync_folder(open_folder, folder, err) : status;
+    lyc_call_close(open_folder);
+    return status;
+}

@@ -22,6 +22,14 @@ void lyc_folder_remove_all(const char *path);
 lyc_status lyc_folder_temporary(char *out, size_t size, const char *output, lyc_error *err);
 lyc_status lyc_folder_rename(const char *from, const char *to, lyc_error *err);
 
+/* Gives files other names in a folder of the same file system, all or none: what has such a name is replaced with
+ * `force` alone, and does not come back when a later one fails. The folder is synchronised; that this fails is an error
+ * whose message says that the files are there. LYC_E_OUTPUT. */
+typedef struct lyc_file_names {
+    const char *from, *to;
+} lyc_file_names;
+lyc_status lyc_files_move(const char *folder, const lyc_file_names *names, size_t count, bool force, lyc_error *err);
+
 /* Names of the files and folders in a folder, but "." and "..", in byte order; visit returns an error to end.
  * LYC_E_IO. */
 typedef lyc_status (*lyc_folder_visitor)(void *context, const char *name, bool is_folder, lyc_error *err);

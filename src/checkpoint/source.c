@@ -46,7 +46,7 @@ bool lyc_pickle_is_name(const char *path)
 }
 
 /* The first bytes of a pickle (protocols 2 to 5) or of the ZIP archive that holds one. */
-static bool is_pickle(const char *path)
+bool lyc_pickle_is_file(const char *path)
 {
     lyc_file_map *map = NULL;
     if (lyc_file_map_open(&map, path, NULL) != LYC_OK) {
@@ -74,7 +74,7 @@ lyc_status lyc_pickle_refuse(const char *path, lyc_error *err)
 static lyc_status open_file(lyc_source *source, const char *path, lyc_error *err)
 {
     lyc_source_file *file = &source->files[source->file_count];
-    if (is_pickle(path)) {
+    if (lyc_pickle_is_file(path)) {
         return lyc_pickle_refuse(path, err);
     }
     const lyc_status status = lyc_safetensors_open(&file->tensors, path, NULL, err);

@@ -53,8 +53,9 @@ lyc_status lyc_source_check(const lyc_source *source, lyc_error *err);
 
 void lyc_source_release_pages(const lyc_source *source);
 
-/* Whether the name of a file is one that pickles have, and the message for such a file. */
+/* Whether the name of a file is one that pickles have, whether its first bytes are, and the message for such a file. */
 bool lyc_pickle_is_name(const char *path);
+bool lyc_pickle_is_file(const char *path);
 lyc_status lyc_pickle_refuse(const char *path, lyc_error *err);
 
 /* Whether there is something of that name. */

@@ -141,6 +141,16 @@ static void print_layer(const lyc_inspection *in, const lyc_network_layer *layer
     fprintf(in->cli->out, "  %s%s\n", shown_name, line.text);
 }
 
+static void print_embeddings(const lyc_inspection *in, const lyc_network_file *adapter)
+{
+    lyc_line line = {0};
+    const size_t count = lyc_network_file_embedding_count(adapter);
+    if (count > 0) {
+        lyc_line_add(&line, "%zu tensor%s (`lycoris unbundle` takes them out)", count, count == 1 ? "" : "s");
+        print_line(in, "embeddings", &line);
+    }
+}
+
 void lyc_inspect_print_adapter(const lyc_inspection *in, const lyc_network_file *adapter)
 {
     const summary s = summarise(adapter);
@@ -176,6 +186,7 @@ void lyc_inspect_print_adapter(const lyc_inspection *in, const lyc_network_file 
                      name);
         print_line(in, "left over", &left);
     }
+    print_embeddings(in, adapter);
     if (in->config->layers) {
         fputs("\n", in->cli->out);
         for (size_t i = 0; i < lyc_network_file_count(adapter); i++) {
@@ -226,6 +237,7 @@ void lyc_inspect_print_adapter_json(lyc_inspection *in, const lyc_network_file *
     print_counts_json(json, "names", &s.schemes);
     print_counts_json(json, "components", &s.components);
     lyc_json_unsigned(json, "unmatched", lyc_network_file_unmatched_count(adapter));
+    lyc_json_unsigned(json, "embeddings", lyc_network_file_embedding_count(adapter));
     if (in->config->layers) {
         lyc_json_begin_array(json, "layers");
         for (size_t i = 0; i < lyc_network_file_count(adapter); i++) {
