@@ -13,12 +13,13 @@
 
 static const lyc_option_choice targets[] = {
     {"adapter", "a small file beside the model"}, {"native", "the whole U-Net, and text encoders if asked"}, {0}};
-static const lyc_option_choice mixed_precisions[] = {{"no", "f32"},
-                                                     {"fp16", "here as f32: processors have no use for half floats"},
-                                                     {"bf16", "half the memory, faster"},
-                                                     {0}};
+static const lyc_option_choice mixed_precisions[] = {
+    {"no", "f32"},
+    {"fp16", "f32 with the loss scale of fp16: processors have no use for half floats"},
+    {"bf16", "half the memory, faster"},
+    {0}};
 static const lyc_option_choice save_precisions[] = {
-    {"as_trained", "f32, or bf16 with full_bf16"}, {"float", NULL}, {"fp16", NULL}, {"bf16", NULL}, {0}};
+    {"as_trained", "f32, or what full_bf16 and full_fp16 say"}, {"float", NULL}, {"fp16", NULL}, {"bf16", NULL}, {0}};
 static const lyc_option_choice model_formats[] = {{"safetensors", "one file"}, {0}};
 static const lyc_option_choice log_targets[] = {
     {"none", NULL}, {"tensorboard", NULL}, {"wandb", "not offered: as none"}, {"all", "as tensorboard"}, {0}};
@@ -109,9 +110,9 @@ const lyc_option lyc_train_option_rows[] = {
     {.name = "seed", .kind = LYC_OPTION_INT, OWN(seed), .standard = "-1", .min = -1, .max = 9007199254740992.0, .help = "of start values, noise, order and dropouts; -1: by chance"},
     {.name = "mixed_precision", .kind = LYC_OPTION_ENUM, OWN(mixed_precision), .standard = "no", .choices = mixed_precisions, .help = "what is computed with"},
     {.name = "save_precision", .kind = LYC_OPTION_ENUM, OWN(save_precision), .standard = "as_trained", .choices = save_precisions, .help = "numbers in files"},
-    {.name = "full_fp16", .kind = LYC_OPTION_BOOL, OWN(full_fp16), .hidden = true, .help = "trained numbers in fp16: refused"},
+    {.name = "full_fp16", .kind = LYC_OPTION_BOOL, OWN(full_fp16), .help = "trained numbers are fp16 instead of f32, and so are files"},
     {.name = "full_bf16", .kind = LYC_OPTION_BOOL, OWN(full_bf16), .help = "trained numbers are bf16 instead of f32, and so are files; small steps are lost without --stochastic_rounding"},
-    {.name = "stochastic_rounding", .kind = LYC_OPTION_BOOL, OWN(stochastic_rounding), .help = "with --full_bf16: up or down by chance, so that small steps count in the mean"},
+    {.name = "stochastic_rounding", .kind = LYC_OPTION_BOOL, OWN(stochastic_rounding), .help = "with --full_bf16 or --full_fp16: up or down by chance, so that small steps count in the mean"},
     {.name = "no_half_vae", .kind = LYC_OPTION_BOOL, OWN(no_half_vae), .help = "the autoencoder computes in f32"},
     {.name = "fp8_base", .kind = LYC_OPTION_BOOL, OWN(fp8_base), .hidden = true, .help = "frozen weights in 8 bits: refused"},
 

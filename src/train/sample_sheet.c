@@ -61,10 +61,10 @@ static const char *take_number(int64_t *out, const char *text)
 {
     size_t n = 0;
     *out = 0;
-    while (isdigit((unsigned char)text[n]) && n <= MAX_DIGITS) {
+    while (isdigit((unsigned char)text[n]) && n < MAX_DIGITS) {
         *out = *out * 10 + (text[n++] - '0');
     }
-    return n > 0 && n <= MAX_DIGITS ? text + n : NULL;
+    return n > 0 && !isdigit((unsigned char)text[n]) ? text + n : NULL;
 }
 
 static const char *take_moment(moment *out, const char *text)

@@ -323,15 +323,18 @@ static void set_precision(lyc_train_setup *s, problems *p)
 {
     const lyc_train_options *o = s->options;
     s->trainer.full_bf16 = o->full_bf16;
+    s->trainer.full_fp16 = o->full_fp16;
+    s->trainer.loss_scaling = o->mixed_precision == LYC_MIXED_FP16;
     s->trainer.stochastic_rounding = o->stochastic_rounding;
     if (o->full_bf16 && o->mixed_precision != LYC_MIXED_BF16) {
         complain(p, LYC_E_ARGUMENT, "full_bf16 needs mixed_precision bf16");
     }
-    if (o->stochastic_rounding && !o->full_bf16) {
-        complain(p, LYC_E_ARGUMENT, "stochastic_rounding without full_bf16: numbers of f32 are not rounded");
+    if (o->full_fp16 && o->mixed_precision != LYC_MIXED_FP16) {
+        complain(p, LYC_E_ARGUMENT, "full_fp16 needs mixed_precision fp16");
     }
-    if (o->full_fp16) {
-        complain(p, LYC_E_UNSUPPORTED, "full_fp16: trained numbers are f32 here, which is exact; leave it out");
+    if (o->stochastic_rounding && !o->full_bf16 && !o->full_fp16) {
+        complain(p, LYC_E_ARGUMENT,
+                 "stochastic_rounding without full_bf16 or full_fp16: numbers of f32 are not rounded");
     }
     if (o->fp8_base) {
         complain(p, LYC_E_UNSUPPORTED, "fp8_base: frozen weights keep the type of their file; leave it out");
@@ -342,9 +345,10 @@ static lyc_status note(const lyc_train_setup *s, lyc_train_config *config, lyc_e
 {
     const lyc_train_options *o = s->options;
     if (o->mixed_precision == LYC_MIXED_FP16) {
-        LYC_TRY(lyc_train_config_note(config, err,
-                                      "mixed_precision fp16: a processor computes in f32 here; bf16 is "
-                                      "faster and takes half the memory"));
+        LYC_TRY(
+            lyc_train_config_note(config, err,
+                                  "mixed_precision fp16: computed in f32 here, with the loss scale of fp16; bf16 is "
+                                  "faster and takes half the memory"));
     }
     if (o->full_bf16 && !o->stochastic_rounding) {
         LYC_TRY(lyc_train_config_note(config, err,

@@ -350,7 +350,7 @@ static void add_precision(lyc_train_metadata *m, const lyc_train_options *o)
 {
     static const char *const names[] = {"no", "fp16", "bf16"};
     add(m, "ss_mixed_precision", names[o->mixed_precision]);
-    add_bool(m, "ss_full_fp16", false);
+    add_bool(m, "ss_full_fp16", o->full_fp16);
     add_bool(m, "ss_fp8_base", false);
     add_bool(m, "ss_lowram", false);
     add_int(m, "ss_seed", o->seed);

@@ -70,7 +70,7 @@ static lyc_status find_trainables(lyc_trainer *t, lyc_error *err)
 }
 
 /* Before the optimiser is made: some keep the start values. */
-static void round_start(lyc_trainer *t)
+static void start_precision(lyc_trainer *t)
 {
     const lyc_trainer_options *o = &t->options;
     t->rounding = (lyc_rounding){.dtype = o->full_bf16   ? LYC_BF16
@@ -79,6 +79,7 @@ static void round_start(lyc_trainer *t)
                                  .stochastic = o->stochastic_rounding,
                                  .seed = o->seed};
     lyc_rounding_nearest(&t->rounding, t->set.rows, t->set.count);
+    t->scaler = lyc_loss_scaler_start(o->loss_scaling);
 }
 
 static lyc_status make_optimizer(lyc_trainer *t, lyc_error *err)
@@ -120,7 +121,7 @@ static lyc_status prepare(lyc_trainer *t, lyc_error *err)
     LYC_TRY(check_options(t, err));
     LYC_TRY(lyc_trainer_count_steps(t, err));
     LYC_TRY(find_trainables(t, err));
-    round_start(t);
+    start_precision(t);
     LYC_TRY(make_optimizer(t, err));
     return make_step(t, err);
 }
@@ -174,25 +175,36 @@ void lyc_trainer_free(lyc_trainer *t)
 /* --- a step --------------------------------------------------------------------------------------------------------
  */
 
-/* Says where a number that is not finite was born; the step is left out. */
-static lyc_status skip_step(lyc_trainer *t, const char *gradient, lyc_error *err)
+/* A step that is not made: the optimiser's steps, which schedules of rates go by, stay where they are. */
+static lyc_status skip_step(lyc_trainer *t, const char *reason, lyc_error *err)
 {
-    lyc_error reason = {0};
-    const lyc_status status = lyc_train_step_explain(t->step, &t->input.step, &reason);
     t->progress.skipped++;
     t->bad_in_row++;
-    if (status == LYC_E_NUMERIC) {
-        lyc_trainer_warn(t, "step %lld is left out: %s", (long long)t->progress.step + 1, reason.message);
-    } else {
-        lyc_trainer_warn(t, "step %lld is left out: the %s%s is not finite", (long long)t->progress.step + 1,
-                         gradient != NULL ? "gradient of " : "loss", gradient != NULL ? gradient : "");
+    lyc_loss_scaler_update(&t->scaler, false);
+    lyc_trainer_warn(t, "step %lld is left out: %s", (long long)t->progress.step + 1, reason);
+    return t->bad_in_row < MAX_BAD_IN_ROW
+               ? LYC_OK
+               : lyc_fail(err, LYC_E_NUMERIC, "%d steps in a row were left out: %s", (int)MAX_BAD_IN_ROW, reason);
+}
+
+/* Says where a number that is not finite was born. */
+static lyc_status skip_bad_step(lyc_trainer *t, const char *gradient, lyc_error *err)
+{
+    lyc_error reason = {0};
+    if (lyc_train_step_explain(t->step, &t->input.step, &reason) != LYC_E_NUMERIC) {
+        snprintf(reason.message, sizeof reason.message, "the %s%s is not finite",
+                 gradient != NULL ? "gradient of " : "loss", gradient != NULL ? gradient : "");
     }
-    if (t->bad_in_row >= MAX_BAD_IN_ROW) {
-        return lyc_fail(err, LYC_E_NUMERIC, "%d steps in a row had numbers that are not finite%s%s",
-                        (int)MAX_BAD_IN_ROW, status == LYC_E_NUMERIC ? ": " : "",
-                        status == LYC_E_NUMERIC ? reason.message : "");
-    }
-    return LYC_OK;
+    return skip_step(t, reason.message, err);
+}
+
+/* Gradients that fp16 has no place for: the next steps have half the scale. */
+static lyc_status skip_large_step(lyc_trainer *t, lyc_error *err)
+{
+    char reason[128];
+    snprintf(reason, sizeof reason, "gradients times the loss scale %g are too large for fp16; it is halved",
+             t->scaler.scale);
+    return skip_step(t, reason, err);
 }
 
 /* The batches of one step; *loss is their mean, not finite when a number is not. */
@@ -212,13 +224,13 @@ static lyc_status run_batches(double *loss, lyc_trainer *t, size_t count, lyc_er
         t->position++;
         t->batches++;
         if (finite) { /* a step is left out as a whole */
-            LYC_TRY(lyc_trainer_prepare(t, batch, t->options.seed, t->batches, -1, share, err));
+            LYC_TRY(lyc_trainer_prepare(t, batch, t->options.seed, t->batches, -1, share * t->scaler.scale, err));
             const lyc_status status = lyc_train_step_run(&result, t->step, &t->input.step, i + 1 < count, err);
             if (status != LYC_OK && status != LYC_E_NUMERIC) {
                 return status;
             }
             finite = status == LYC_OK && result.finite;
-            *loss += result.loss / share / (double)count;
+            *loss += result.loss / (share * t->scaler.scale) / (double)count;
         }
     }
     *loss = finite ? *loss : (double)NAN;
@@ -229,20 +241,25 @@ static lyc_status run_batches(double *loss, lyc_trainer *t, size_t count, lyc_er
 static lyc_status update(lyc_trainer *t, lyc_error *err)
 {
     lyc_gradient_norm norm;
-    lyc_gradient_norm_compute(&norm, t->set.rows, t->set.count, 1);
+    lyc_gradient_norm_compute(&norm, t->set.rows, t->set.count, 1 / t->scaler.scale);
     t->progress.gradient_norm = norm.norm;
     if (norm.not_finite != NULL || !isfinite(norm.norm)) {
-        return skip_step(t, norm.not_finite != NULL ? norm.not_finite : "all weights", err);
+        return skip_bad_step(t, norm.not_finite != NULL ? norm.not_finite : "all weights", err);
+    }
+    if (!lyc_loss_scaler_fits(&t->scaler, t->set.rows, t->set.count)) {
+        return skip_large_step(t, err);
     }
     t->bad_in_row = 0;
     for (int i = 0; i < t->set.group_count; i++) {
-        t->rates[i] = t->set.groups[i].rate * lyc_lr_schedule_factor(&t->schedules[i], t->progress.step);
+        t->rates[i] =
+            t->set.groups[i].rate * lyc_lr_schedule_factor(&t->schedules[i], lyc_optimizer_steps(t->optimizer));
     }
-    lyc_optimizer_set_scale(t->optimizer, lyc_gradient_clip(norm.norm, t->options.max_grad_norm));
+    lyc_optimizer_set_scale(t->optimizer, lyc_gradient_clip(norm.norm, t->options.max_grad_norm) / t->scaler.scale);
     LYC_TRY(lyc_optimizer_step(t->optimizer, t->rates, err));
     if (t->options.scale_weight_norms > 0 && t->network != NULL) {
         LYC_TRY(lyc_network_max_norm(&t->norms, t->network, t->options.scale_weight_norms, err));
     }
+    lyc_loss_scaler_update(&t->scaler, true);
     lyc_rounding_step(&t->rounding, t->set.rows, t->set.count, t->progress.step);
     if (t->has_ema) {
         lyc_ema_update(&t->ema, t->progress.step + 1);
@@ -269,7 +286,7 @@ static lyc_status make_step_of(lyc_trainer *t, size_t batches, lyc_error *err)
     const double start = lyc_clock_s();
     LYC_TRY(run_batches(&loss, t, batches, err));
     if (isnan(loss)) {
-        LYC_TRY(skip_step(t, NULL, err));
+        LYC_TRY(skip_bad_step(t, NULL, err));
     } else {
         LYC_TRY(update(t, err));
         average(t, loss);

@@ -64,6 +64,7 @@ typedef struct lyc_trainer_options {
     lyc_trainable_rates rates;
     bool full_bf16, full_fp16; /* trained numbers are of that type (rounding.h); neither: f32 */
     bool stochastic_rounding;
+    bool loss_scaling;         /* as with fp16 (loss_scaler.h) */
     double scale_weight_norms; /* 0: off */
     double ema_decay;          /* 0: off */
     int64_t ema_update_interval;

@@ -5,6 +5,7 @@
 #ifndef LYC_TRAIN_TRAINER_INTERNAL_H
 #define LYC_TRAIN_TRAINER_INTERNAL_H
 
+#include "train/loss_scaler.h"
 #include "train/movement.h"
 #include "train/rounding.h"
 #include "train/trainer.h"
@@ -27,6 +28,7 @@ struct lyc_trainer {
 
     lyc_trainables set;
     lyc_rounding rounding;
+    lyc_loss_scaler scaler;
     lyc_train_step *step;
     bool text_in_graph;
     lyc_optimizer *optimizer;

@@ -59,16 +59,16 @@ static json_t *option_facts(const lyc_trainer *t)
     for (size_t i = 0; i < o->optimizer_arg_count; i++) {
         json_array_append_new(args, json_string(o->optimizer_args[i]));
     }
-    json_t *own = json_pack("{so so sI sf ss so sf sf sI sb sb si si si sI sI ss sb}", "seed", hexadecimal(o->seed),
-                            "data", hexadecimal(t->source.fingerprint), "gradient_accumulation_steps",
-                            (json_int_t)o->gradient_accumulation_steps, "max_grad_norm", o->max_grad_norm,
-                            "optimizer_type", o->optimizer != NULL ? o->optimizer : "AdamW", "optimizer_args", args,
-                            "scale_weight_norms", o->scale_weight_norms, "ema_decay", o->ema_decay,
-                            "ema_update_interval", (json_int_t)o->ema_update_interval, "masked_loss",
-                            (int)o->masked_loss, "weighted_captions", (int)m->weighted_captions, "loss_type",
-                            (int)o->loss, "clip_skip", m->clip_skip, "token_sequences", m->chunks, "precision",
-                            (json_int_t)m->precision, "trained_numbers", (json_int_t)t->set.numbers, "trained_type",
-                            lyc_dtype_name(t->rounding.dtype), "stochastic_rounding", (int)o->stochastic_rounding);
+    json_t *own = json_pack(
+        "{so so sI sf ss so sf sf sI sb sb si si si sI sI ss sb sb}", "seed", hexadecimal(o->seed), "data",
+        hexadecimal(t->source.fingerprint), "gradient_accumulation_steps", (json_int_t)o->gradient_accumulation_steps,
+        "max_grad_norm", o->max_grad_norm, "optimizer_type", o->optimizer != NULL ? o->optimizer : "AdamW",
+        "optimizer_args", args, "scale_weight_norms", o->scale_weight_norms, "ema_decay", o->ema_decay,
+        "ema_update_interval", (json_int_t)o->ema_update_interval, "masked_loss", (int)o->masked_loss,
+        "weighted_captions", (int)m->weighted_captions, "loss_type", (int)o->loss, "clip_skip", m->clip_skip,
+        "token_sequences", m->chunks, "precision", (json_int_t)m->precision, "trained_numbers",
+        (json_int_t)t->set.numbers, "trained_type", lyc_dtype_name(t->rounding.dtype), "stochastic_rounding",
+        (int)o->stochastic_rounding, "loss_scaling", (int)o->loss_scaling);
     if (facts != NULL && own != NULL) {
         json_object_update(facts, own);
     }
@@ -79,11 +79,11 @@ static json_t *option_facts(const lyc_trainer *t)
 static json_t *facts_of(const lyc_trainer *t)
 {
     const lyc_train_progress *p = &t->progress;
-    return json_pack("{so sI sI sI sI sI sI sI sf}", "options", option_facts(t), "epoch", (json_int_t)p->epoch,
+    return json_pack("{so sI sI sI sI sI sI sI sf sf sI}", "options", option_facts(t), "epoch", (json_int_t)p->epoch,
                      "position", (json_int_t)t->position, "batches", (json_int_t)t->batches, "skipped",
                      (json_int_t)p->skipped, "bad_in_row", (json_int_t)t->bad_in_row, "loss_count",
                      (json_int_t)t->loss_count, "ema_updates", (json_int_t)(t->has_ema ? t->ema.updates : 0), "seconds",
-                     p->seconds);
+                     p->seconds, "loss_scale", t->scaler.scale, "good_steps", (json_int_t)t->scaler.good_steps);
 }
 
 /* --- saving --------------------------------------------------------------------------------------------------------
@@ -215,6 +215,10 @@ static void take_facts(lyc_trainer *t, const lyc_state *state)
     t->bad_in_row = whole(facts, "bad_in_row");
     t->loss_count = whole(facts, "loss_count");
     t->progress.seconds = json_number_value(json_object_get(facts, "seconds"));
+    if (t->scaler.used) {
+        t->scaler.scale = json_number_value(json_object_get(facts, "loss_scale"));
+        t->scaler.good_steps = whole(facts, "good_steps");
+    }
     if (t->has_ema) {
         t->ema.updates = whole(facts, "ema_updates");
     }
@@ -222,12 +226,16 @@ static void take_facts(lyc_trainer *t, const lyc_state *state)
 
 static lyc_status check_facts(const json_t *facts, lyc_error *err)
 {
-    static const char *const counts[] = {"epoch", "position", "batches", "skipped", "bad_in_row", "loss_count"};
+    static const char *const counts[] = {"epoch",      "position",   "batches",   "skipped",
+                                         "bad_in_row", "loss_count", "good_steps"};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const json_t *value = json_object_get(facts, counts[i]);
         if (!json_is_integer(value) || json_integer_value(value) < 0) {
             return lyc_fail(err, LYC_E_FORMAT, "the state has no \"%s\"", counts[i]);
         }
+    }
+    if (!(json_number_value(json_object_get(facts, "loss_scale")) > 0)) {
+        return lyc_fail(err, LYC_E_FORMAT, "the state has no \"loss_scale\" above 0");
     }
     return LYC_OK;
 }

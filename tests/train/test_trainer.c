@@ -6,6 +6,7 @@
 
 #include "support/folder.h"
 #include "train/sampling.h"
+#include "train/trainer_internal.h"
 
 /* What hooks saw. */
 typedef struct witness {
@@ -253,7 +254,7 @@ static void bad_numbers_are_told(void **state)
     assert_int_equal(lyc_trainer_run(b.trainer, &err), LYC_E_NUMERIC);
     assert_int_equal(w.warnings, 20);
     assert_non_null(strstr(w.warning, "is left out: "));
-    assert_int_equal(strncmp(err.message, "20 steps in a row had numbers that are not finite", 49), 0);
+    assert_int_equal(strncmp(err.message, "20 steps in a row were left out: ", 33), 0);
     assert_int_equal(w.saves[LYC_TRAINER_AT_END], 0);
     bench_close(&b);
 }
@@ -269,6 +270,88 @@ static float *copy_numbers(const lyc_trainer *t)
         at += set->rows[i].count;
     }
     return all;
+}
+
+/* One batch of three has a number that is not finite: the schedule is where the steps that were made are. */
+static void steps_left_out_do_not_count(void **state)
+{
+    bench b;
+    witness w = {0};
+    lyc_error err;
+    lyc_trainer_options o = options_of_run(6);
+    (void)state;
+    o.schedule = (lyc_lr_request){.name = "linear"};
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    b.pictures.latents[0][3] = INFINITY;
+    b.pictures.latents[1][3] = INFINITY;
+    o.validate_every_n_steps = 1000;
+    must(lyc_trainer_run(b.trainer, &err), &err);
+    assert_int_equal(lyc_trainer_progress_get(b.trainer)->step, 6);
+    assert_int_equal(lyc_trainer_progress_get(b.trainer)->skipped, 2);
+    assert_int_equal(w.warnings, 2);
+    assert_true(fabs(b.trainer->rates[0] - 1e-2 * (6 - 3) / 6) < 1e-9); /* of the fourth that was made */
+    bench_close(&b);
+}
+
+/* With the loss scale of fp16: nothing of what is learned depends on it. Where gradients are too large it is halved
+ * until they fit, the steps until then are left out, and it is in the state. */
+static void loss_scale_changes_no_bit(void **state)
+{
+    float *numbers_of[2];
+    size_t count = 0;
+    (void)state;
+    for (int scaled = 0; scaled < 2; scaled++) {
+        bench b;
+        witness w = {0};
+        lyc_error err;
+        lyc_trainer_options o = options_of_run(4);
+        o.loss_scaling = scaled;
+        bench_open(&b, "attn-mlp", false, lora, &o, &w);
+        b.trainer->scaler.scale = scaled ? 4 : 1;
+        must(lyc_trainer_run(b.trainer, &err), &err);
+        assert_int_equal(w.warnings, 0);
+        assert_true(b.trainer->scaler.scale == (scaled ? 4 : 1));
+        assert_int_equal(b.trainer->scaler.good_steps, 4);
+        numbers_of[scaled] = copy_numbers(b.trainer);
+        count = (size_t)lyc_trainer_trainables(b.trainer)->numbers;
+        bench_close(&b);
+    }
+    assert_memory_equal(numbers_of[0], numbers_of[1], count * sizeof(float));
+    lyc_free(numbers_of[0]);
+    lyc_free(numbers_of[1]);
+}
+
+static void loss_scale_finds_its_size(void **state)
+{
+    bench b;
+    witness w = {.stop_at = 8};
+    lyc_error err;
+    test_folder folder;
+    char states[256];
+    lyc_trainer_options o = options_of_run(20);
+    (void)state;
+    test_folder_make(&folder);
+    snprintf(states, sizeof states, "%s/state", folder.path);
+    o.loss_scaling = o.full_fp16 = true;
+    o.state_folder = states;
+    o.validate_every_n_steps = 1000;
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    b.trainer->scaler.scale = 0x1p30;
+    must(lyc_trainer_run(b.trainer, &err), &err);
+    const int64_t skipped = lyc_trainer_progress_get(b.trainer)->skipped;
+    const double scale = b.trainer->scaler.scale;
+    assert_true(skipped >= 4);
+    assert_true(scale == ldexp(1, 30 - (int)skipped));
+    assert_int_equal(w.warnings, skipped);
+    assert_non_null(strstr(w.warning, " are too large for fp16; it is halved"));
+    bench_close(&b);
+    w = (witness){0};
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    must(lyc_trainer_resume(b.trainer, states, false, &err), &err);
+    assert_true(b.trainer->scaler.scale == scale);
+    assert_int_equal(lyc_trainer_progress_get(b.trainer)->skipped, skipped);
+    bench_close(&b);
+    test_folder_remove(&folder);
 }
 
 static void are_bf16(const float *numbers, size_t count)
@@ -299,6 +382,7 @@ static void goes_on_with_the_same_bits(void **state)
             snprintf(states, sizeof states, "%s/state", folder.path);
             o.optimizer = optimizers[i];
             o.full_bf16 = o.stochastic_rounding = i % 2 == 1; /* with and without an exchange of weights */
+            o.full_fp16 = o.loss_scaling = i == 4;
             o.gradient_accumulation_steps = 2;
             o.ema_decay = i % 2 == 0 ? 0.99 : 0;
             o.schedule = (lyc_lr_request){.name = "cosine"};
@@ -473,6 +557,9 @@ int main(void)
         cmocka_unit_test(turns_come_as_told),
         cmocka_unit_test(preservation_keeps_predictions),
         cmocka_unit_test(bad_numbers_are_told),
+        cmocka_unit_test(steps_left_out_do_not_count),
+        cmocka_unit_test(loss_scale_changes_no_bit),
+        cmocka_unit_test(loss_scale_finds_its_size),
         cmocka_unit_test(goes_on_with_the_same_bits),
         cmocka_unit_test(samples_change_no_bit),
         cmocka_unit_test(refuses_options),
