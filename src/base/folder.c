@@ -15,8 +15,11 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/file_call.h"
+#include "base/file_writer.h"
 #include "base/memory.h"
 #include "base/path.h"
+
+enum { PIECE = 16 << 20 };
 
 typedef struct entry {
     const char *name;
@@ -183,5 +186,35 @@ lyc_status lyc_files_move(const char *folder, const lyc_file_names *names, size_
     lyc_status status = move_files(names, count, force, err);
     status = status == LYC_OK ? sync_folder(open_folder, folder, err) : status;
     lyc_call_close(open_folder);
+    return status;
+}
+
+lyc_status lyc_file_copy(const char *from, const char *to, lyc_error *err)
+{
+    lyc_file_map *map = NULL;
+    lyc_file_writer *writer = NULL;
+    LYC_TRY(lyc_file_map_open(&map, from, err));
+    lyc_status status = lyc_file_writer_open(&writer, to, NULL, err);
+    for (size_t at = 0, size = lyc_file_map_size(map); status == LYC_OK && at < size; at += PIECE) {
+        const size_t count = size - at < PIECE ? size - at : PIECE;
+        status = lyc_file_writer_append_map(writer, map, at, count, err);
+    }
+    status = status == LYC_OK ? lyc_file_map_check(map, err) : status;
+    status = status == LYC_OK ? lyc_file_writer_commit(writer, err) : status;
+    lyc_file_writer_close(writer);
+    lyc_file_map_close(map);
+    return status;
+}
+
+lyc_status lyc_folder_make_for(const char *folder, const char *relative, lyc_error *err)
+{
+    lyc_arena arena = {0};
+    lyc_status status = LYC_OK;
+    for (const char *slash = strchr(relative, '/'); status == LYC_OK && slash != NULL; slash = strchr(slash + 1, '/')) {
+        const char *path = lyc_path_join(&arena, folder, (lyc_span){relative, (size_t)(slash - relative)});
+        status = path != NULL ? lyc_path_make_folder(path, err)
+                              : lyc_fail(err, LYC_E_MEMORY, "no memory for the name of a folder");
+    }
+    lyc_arena_clear(&arena);
     return status;
 }

@@ -17,6 +17,12 @@ lyc_status lyc_file_remove(const char *path, lyc_error *err);
 void lyc_folder_remove_empty(const char *path);
 void lyc_folder_remove_all(const char *path);
 
+/* Copies a file; LYC_E_OUTPUT: there is one of the new name. */
+lyc_status lyc_file_copy(const char *from, const char *to, lyc_error *err);
+
+/* Makes the folders below `folder` that a relative path names: "a", "a/b" for "a/b/c". */
+lyc_status lyc_folder_make_for(const char *folder, const char *relative, lyc_error *err);
+
 /* Makes an empty folder `<output>.tmp-<process>` beside an output that is a folder, in which it is built, and gives it
  * the output's name, which must be free. */
 lyc_status lyc_folder_temporary(char *out, size_t size, const char *output, lyc_error *err);

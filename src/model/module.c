@@ -11,9 +11,9 @@
 
 enum { NAME_SIZE = 512 };
 
-static bool find(lyc_weight_view *out, const lyc_module *m, const char *name)
+static bool find(lyc_weight_view *out, const lyc_module *m, const char *name, const lyc_shape *shape)
 {
-    return m->source != NULL ? m->source->find(out, m->source->context, name)
+    return m->source != NULL ? m->source->find(out, m->source->context, name, shape)
                              : lyc_component_find(out, m->weights, name);
 }
 
@@ -48,7 +48,7 @@ static lyc_value *tensor_of(lyc_module *m, const char *tensor, lyc_shape shape, 
     if (!name_tensor(name, m->graph, tensor)) {
         return lyc_graph_fail(m->graph, LYC_E_ARGUMENT, "a name of more than %d bytes", NAME_SIZE - 1);
     }
-    if (!find(&view, m, name)) {
+    if (!find(&view, m, name, &shape)) {
         return lyc_graph_fail(m->graph, LYC_E_FORMAT, "no tensor %s in %s", name, file_of(m));
     }
     if (!lyc_shape_equal(&view.shape, &shape)) {
@@ -157,5 +157,5 @@ bool lyc_module_has(const lyc_module *m, const char *name)
 {
     char full[NAME_SIZE];
     lyc_weight_view view;
-    return name_tensor(full, m->graph, name) && find(&view, m, full);
+    return name_tensor(full, m->graph, name) && find(&view, m, full, NULL);
 }

@@ -15,9 +15,11 @@
 #include "adapter/layer.h"
 #include "checkpoint/component.h"
 
-/* Tensors of a network that is no part of a checkpoint (encoders of pictures). */
+/* Tensors of a network that is no part of a checkpoint: encoders of pictures, networks that are made from nothing. */
 typedef struct lyc_weight_source {
-    bool (*find)(lyc_weight_view *out, const void *context, const char *name);
+    /* shape: what the builder asks for, NULL when it only asks whether there is one. A source that finds is not bound
+     * by it; one that makes its tensors takes it. */
+    bool (*find)(lyc_weight_view *out, const void *context, const char *name, const lyc_shape *shape);
     const void *context;
     const char *file; /* for messages */
 } lyc_weight_source;

@@ -14,8 +14,9 @@
 
 const int lyc_vgg_style_taps[5] = {0, 5, 10, 19, 28};
 
-static bool find(lyc_weight_view *out, const void *context, const char *name)
+static bool find(lyc_weight_view *out, const void *context, const char *name, const lyc_shape *shape)
 {
+    (void)shape;
     const lyc_vgg *vgg = context;
     char key[128];
     lyc_tensor_view t;
@@ -45,7 +46,7 @@ static int channels_at(const lyc_vgg *vgg, int index)
     char name[32];
     lyc_weight_view v;
     snprintf(name, sizeof name, "%d.weight", index);
-    return find(&v, vgg, name) && v.shape.rank == 4 && v.shape.dims[0] < INT32_MAX ? (int)v.shape.dims[0] : 0;
+    return find(&v, vgg, name, NULL) && v.shape.rank == 4 && v.shape.dims[0] < INT32_MAX ? (int)v.shape.dims[0] : 0;
 }
 
 static void read_channels(lyc_vgg *vgg, int deep)
@@ -69,7 +70,7 @@ lyc_status lyc_vgg_init(lyc_vgg *vgg, const lyc_safetensors *file, const char *p
     if (channels_at(vgg, 0) == 0) {
         snprintf(vgg->prefix, sizeof vgg->prefix, "%s", prefix);
     }
-    if (find(&v, vgg, "1.weight")) {
+    if (find(&v, vgg, "1.weight", NULL)) {
         return lyc_fail(err, LYC_E_UNSUPPORTED, "%s: a VGG with batch norm (%s), expected one without", path, v.key);
     }
     const bool deep = channels_at(vgg, 16) > 0;

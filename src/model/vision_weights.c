@@ -362,8 +362,25 @@ bool lyc_vision_weights_find(lyc_weight_view *out, const lyc_vision_weights *w, 
     return false;
 }
 
-static bool find_in(lyc_weight_view *out, const void *context, const char *name)
+bool lyc_vision_weights_name(char *out, size_t size, lyc_vision_layout layout, const char *name)
 {
+    for (const rule *r = layouts[layout].rules; r->ours != NULL; r++) {
+        int block = 0;
+        const char *tail;
+        char key[NAME_SIZE];
+        if (match(&block, &tail, r->ours, name) && (r->part == WHOLE || r->part == SQUEEZED)) {
+            const char *const *prefixes = layouts[layout].prefixes;
+            const bool beside = strcmp(name, "projection.weight") == 0;
+            const char *prefix = beside || prefixes[1] == NULL ? "" : prefixes[1];
+            return write_key(key, prefix, r->theirs, -1, block, tail) && snprintf(out, size, "%s", key) < (int)size;
+        }
+    }
+    return false;
+}
+
+static bool find_in(lyc_weight_view *out, const void *context, const char *name, const lyc_shape *shape)
+{
+    (void)shape;
     return lyc_vision_weights_find(out, context, name);
 }
 

@@ -32,8 +32,8 @@ typedef struct lyc_vision_weights {
     int chunks; /* blocks.<chunk>.<index> of training checkpoints: how many chunks; 0: plain */
 } lyc_vision_weights;
 
-/* Recognises the layout of a picture tower. root: what every key starts with beside what the layouts allow ("" usually).
- * LYC_E_FORMAT when no layout fits. */
+/* Recognises the layout of a picture tower. root: what every key starts with beside what the layouts allow (""
+ * usually). LYC_E_FORMAT when no layout fits. */
 lyc_status lyc_vision_weights_init(lyc_vision_weights *w, const lyc_safetensors *file, const char *path,
                                    const char *root, lyc_error *err);
 
@@ -44,7 +44,11 @@ lyc_status lyc_text_weights_init(lyc_vision_weights *w, const lyc_safetensors *f
 /* A tensor by its name here ("blocks.0.attn.q.weight"); leading extents of 1 of tokens and positions are left out. */
 bool lyc_vision_weights_find(lyc_weight_view *out, const lyc_vision_weights *w, const char *name);
 
-/* The same for a module. Borrows w. */
+/* The name that a tensor ("blocks.0.attn.q.weight") has in a file of a layout that stores it whole, with what stands
+ * before the keys of a tower where a file has both ("vision_model."). False: there is none. */
+bool lyc_vision_weights_name(char *out, size_t size, lyc_vision_layout layout, const char *name);
+
+/* lyc_vision_weights_find for a module. Borrows w. */
 lyc_weight_source lyc_vision_weights_source(const lyc_vision_weights *w);
 
 #endif

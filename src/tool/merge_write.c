@@ -16,8 +16,6 @@
 #include "tool/merge_internal.h"
 #include "tool/output.h"
 
-enum { PIECE = 16 << 20 };
-
 /* Files as they are written. */
 typedef struct writing {
     const lyc_merge_plan *plan;
@@ -259,45 +257,15 @@ static lyc_status write_file(writing *w, size_t index, const char *path, lyc_err
 /* --- folders -------------------------------------------------------------------------------------------------------
  */
 
-static lyc_status copy_file(const char *from, const char *to, lyc_error *err)
-{
-    lyc_file_map *map = NULL;
-    lyc_file_writer *writer = NULL;
-    LYC_TRY(lyc_file_map_open(&map, from, err));
-    lyc_status status = lyc_file_writer_open(&writer, to, NULL, err);
-    for (size_t at = 0, size = lyc_file_map_size(map); status == LYC_OK && at < size; at += PIECE) {
-        status =
-            lyc_file_writer_append(writer, lyc_file_map_data(map) + at, size - at < PIECE ? size - at : PIECE, err);
-    }
-    status = status == LYC_OK ? lyc_file_map_check(map, err) : status;
-    status = status == LYC_OK ? lyc_file_writer_commit(writer, err) : status;
-    lyc_file_writer_close(writer);
-    lyc_file_map_close(map);
-    return status;
-}
-
-/* The folders that a relative path needs. */
-static lyc_status make_folders(const char *folder, const char *relative, lyc_error *err)
-{
-    lyc_arena arena = {0};
-    lyc_status status = LYC_OK;
-    for (const char *slash = strchr(relative, '/'); status == LYC_OK && slash != NULL; slash = strchr(slash + 1, '/')) {
-        const char *path = lyc_path_join(&arena, folder, (lyc_span){relative, (size_t)(slash - relative)});
-        status = path != NULL ? lyc_path_make_folder(path, err) : no_memory(err);
-    }
-    lyc_arena_clear(&arena);
-    return status;
-}
-
 static lyc_status write_member(writing *w, const char *folder, const char *relative, size_t index, bool is_tensors,
                                lyc_error *err)
 {
     lyc_arena arena = {0};
     const char *to = lyc_path_join(&arena, folder, lyc_span_of(relative));
     const char *from = lyc_path_join(&arena, w->plan->options->base, lyc_span_of(relative));
-    lyc_status status = to != NULL && from != NULL ? make_folders(folder, relative, err) : no_memory(err);
+    lyc_status status = to != NULL && from != NULL ? lyc_folder_make_for(folder, relative, err) : no_memory(err);
     if (status == LYC_OK) {
-        status = is_tensors ? write_file(w, index, to, err) : copy_file(from, to, err);
+        status = is_tensors ? write_file(w, index, to, err) : lyc_file_copy(from, to, err);
     }
     lyc_arena_clear(&arena);
     return status;

@@ -1,6 +1,6 @@
-/* model_save.h - a file of a model with the weights that were trained, everything else bit for bit
+/* model_save.h - a model with the weights that were trained, everything else bit for bit
  *
- * The file has the layout of its source, whatever that is: stacked matrices, 1x1 convolutions and transposed ones get
+ * A file has the layout of its source, whatever that is: stacked matrices, 1x1 convolutions and transposed ones get
  * their numbers where the source has them.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -22,5 +22,11 @@ typedef struct lyc_model_save_options {
  * a number is not finite, or too large for the type: nothing is written. */
 lyc_status lyc_model_save(const char *path, const char *source, const lyc_train_model *model,
                           const lyc_trainables *trained, const lyc_model_save_options *options, lyc_error *err);
+
+/* Writes a whole folder of diffusers: files with trained tensors anew, others copied, but for other forms of the trained
+ * components' weights (variants, pickles), which would not be those that were trained. The folder appears when it is
+ * complete; with force in place of another. */
+lyc_status lyc_model_save_folder(const char *path, const char *source, const lyc_train_model *model,
+                                 const lyc_trainables *trained, const lyc_model_save_options *options, lyc_error *err);
 
 #endif

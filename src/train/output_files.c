@@ -22,7 +22,7 @@ static void stem(lyc_strbuf *path, const lyc_output_files *files, lyc_trainer_ev
 void lyc_output_file(lyc_strbuf *path, const lyc_output_files *files, lyc_trainer_event event, int64_t number)
 {
     stem(path, files, event, number);
-    lyc_strbuf_append(path, ".safetensors");
+    lyc_strbuf_append(path, files->folders ? "" : ".safetensors");
 }
 
 void lyc_output_state(lyc_strbuf *path, const lyc_output_files *files, lyc_trainer_event event, int64_t number)
@@ -57,7 +57,11 @@ lyc_status lyc_output_rotate_file(const lyc_output_files *files, lyc_trainer_eve
     lyc_output_file(&path, files, event, old);
     lyc_status status = lyc_strbuf_check(&path, "the name of a file", err);
     if (status == LYC_OK) {
-        status = lyc_file_remove(path.text, err);
+        if (files->folders) {
+            lyc_folder_remove_all(path.text);
+        } else {
+            status = lyc_file_remove(path.text, err);
+        }
     }
     lyc_strbuf_clear(&path);
     return status;

@@ -2,7 +2,8 @@
  *
  *     <name>-<epoch, 6 digits>.safetensors        <name>-step<step, 8 digits>.safetensors        <name>.safetensors
  *
- * States are folders of the same names with `-state` instead of the ending.
+ * Models in the layout of diffusers have no ending. States are folders of the same names with `-state` instead of the
+ * ending.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,6 +15,7 @@
 
 typedef struct lyc_output_files {
     const char *folder, *name;
+    bool folders;                      /* outputs are folders: models of diffusers */
     int64_t every_epochs, every_steps; /* between two files; 0: none */
     int64_t keep_epochs, keep_steps;   /* files of as many are kept; 0: all */
     int64_t keep_epochs_state, keep_steps_state;

@@ -170,6 +170,22 @@ lyc_status lyc_trainables_add_component(lyc_trainables *set, const lyc_component
     return LYC_OK;
 }
 
+lyc_status lyc_trainables_add_tensor(float **values, lyc_trainables *set, const char *component, const char *name,
+                                     const lyc_shape *shape, double rate, lyc_error *err)
+{
+    const int64_t count = lyc_shape_elements(shape);
+    *values = lyc_alloc_zero((size_t)count, sizeof **values);
+    if (*values == NULL) {
+        return no_memory(err);
+    }
+    const lyc_trainable row = {.name = lyc_arena_format(&set->arena, "%s.%s", component, name),
+                               .value = *values,
+                               .count = count,
+                               .shape = *shape,
+                               .group = group_of(set, component, false, rate)};
+    return add_row(set, row, true, component, name, err);
+}
+
 void lyc_trainables_clear(lyc_trainables *set)
 {
     for (size_t i = 0; i < set->count; i++) {

@@ -1,7 +1,8 @@
 /* trainable.h - the numbers that a run trains, under their names in files and in graphs
  *
  * Of adapters: the parameters of one member of a network, in the network's memory. Of whole components (native
- * fine-tuning): every tensor, as f32 in memory of the set, named "unet.<name in diffusers>".
+ * fine-tuning): every tensor, as f32 in memory of the set, named "unet.<name in diffusers>". Of networks that are no
+ * part of a model: what was added one by one.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -48,6 +49,10 @@ lyc_status lyc_trainables_add_network(lyc_trainables *set, const lyc_network *ne
 /* Adds all tensors of a component that its graph uses, with the values that it has. */
 lyc_status lyc_trainables_add_component(lyc_trainables *set, const lyc_component *component, double rate,
                                         lyc_error *err);
+
+/* Adds one tensor of a network with numbers of the set's own, zero at first: *values. */
+lyc_status lyc_trainables_add_tensor(float **values, lyc_trainables *set, const char *component, const char *name,
+                                     const lyc_shape *shape, double rate, lyc_error *err);
 
 void lyc_trainables_clear(lyc_trainables *set);
 

@@ -1,8 +1,7 @@
 /* trainer_state.c - the state of a run: written, and gone on from
  *
- * Tensors: "param.<name>" (f32, or the 16 bits that are trained), what the optimiser has, "ema.<name>", "losses" of the
- * running average. Facts: where the run is, what it was started with. Saved between steps, when sums of gradients are
- * empty.
+ * Tensors: those of state_weights.h, and "losses" of the running average. Facts: where the run is, what it was started
+ * with. Saved between steps, when sums of gradients are empty.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,10 +14,8 @@
 #include "base/string.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
-#include "train/state.h"
+#include "train/state_weights.h"
 #include "train/trainer_internal.h"
-
-enum { NAME_SIZE = 1100 };
 
 static lyc_status no_memory(lyc_error *err)
 {
@@ -89,114 +86,33 @@ static json_t *facts_of(const lyc_trainer *t)
 /* --- saving --------------------------------------------------------------------------------------------------------
  */
 
-typedef struct list {
-    lyc_state_tensor *tensors;
-    size_t count;
-    lyc_arena names;
-} list;
-
-static void add(list *l, const char *prefix, const char *name, lyc_tensor_view view)
-{
-    l->tensors[l->count++] =
-        (lyc_state_tensor){.name = lyc_arena_format(&l->names, "%s%s", prefix, name), .view = view};
-}
-
-static lyc_tensor_view view_of(const void *data, lyc_dtype dtype, lyc_shape shape, size_t size)
-{
-    return (lyc_tensor_view){.dtype = dtype, .shape = shape, .data = data, .size_bytes = size};
-}
-
-/* The values of a row as they are kept: they are numbers of that type, so nothing is lost. */
-static lyc_status add_values(list *l, const lyc_trainer *t, const lyc_trainable *row, lyc_error *err)
-{
-    const lyc_dtype dtype = t->rounding.dtype;
-    const void *data = row->value;
-    size_t size;
-    LYC_TRY(lyc_shape_bytes(&size, &row->shape, dtype, err));
-    if (dtype != LYC_F32) {
-        void *narrow = lyc_arena_alloc(&l->names, size + 1, 1);
-        if (narrow == NULL) {
-            return no_memory(err);
-        }
-        LYC_TRY(lyc_dtype_convert_parallel(narrow, dtype, data, LYC_F32, (size_t)row->count, err));
-        data = narrow;
-    }
-    add(l, "param.", row->name, view_of(data, dtype, row->shape, size));
-    return LYC_OK;
-}
-
-static lyc_status list_tensors(list *l, const lyc_trainer *t, lyc_error *err)
-{
-    const size_t states = lyc_optimizer_state_count(t->optimizer);
-    l->tensors = lyc_alloc_zero(2 * t->set.count + states + 1, sizeof *l->tensors);
-    if (l->tensors == NULL) {
-        return no_memory(err);
-    }
-    for (size_t i = 0; i < t->set.count; i++) {
-        const lyc_trainable *row = &t->set.rows[i];
-        const size_t size = (size_t)row->count * sizeof(float);
-        LYC_TRY(add_values(l, t, row, err));
-        if (t->has_ema) {
-            add(l, "ema.", row->name, view_of(t->ema.averages[i], LYC_F32, row->shape, size));
-        }
-    }
-    for (size_t i = 0; i < states; i++) {
-        char name[NAME_SIZE];
-        lyc_optimizer_state_name(name, sizeof name, t->optimizer, i);
-        add(l, "", name, lyc_optimizer_state_at(t->optimizer, i));
-    }
-    add(l, "", "losses",
-        view_of(t->losses, LYC_F64, LYC_SHAPE(t->steps_per_epoch), (size_t)t->steps_per_epoch * sizeof(double)));
-    for (size_t i = 0; i < l->count; i++) {
-        if (l->tensors[i].name == NULL) {
-            return no_memory(err);
-        }
-    }
-    return LYC_OK;
-}
-
 lyc_status lyc_trainer_save_state(lyc_trainer *t, const char *folder, lyc_error *err)
 {
-    list l = {0};
+    lyc_state_list list = {0};
     json_t *facts = facts_of(t);
-    lyc_status status = facts != NULL ? list_tensors(&l, t, err) : no_memory(err);
+    const lyc_tensor_view losses = {.dtype = LYC_F64,
+                                    .shape = LYC_SHAPE(t->steps_per_epoch),
+                                    .data = t->losses,
+                                    .size_bytes = (size_t)t->steps_per_epoch * sizeof(double)};
+    lyc_status status = facts != NULL ? lyc_state_list_weights(&list, &t->set, t->rounding.dtype, t->optimizer,
+                                                               t->has_ema ? &t->ema : NULL, err)
+                                      : no_memory(err);
+    status = status == LYC_OK ? lyc_state_list_add(&list, "", "losses", &losses, err) : status;
     if (status == LYC_OK) {
-        status = lyc_state_save(folder, t->progress.step, l.tensors, l.count, facts, err);
+        status = lyc_state_save(folder, t->progress.step, list.tensors, list.count, facts, err);
     }
     json_decref(facts);
-    lyc_free(l.tensors);
-    lyc_arena_clear(&l.names);
+    lyc_state_list_clear(&list);
     return status;
 }
 
 /* --- going on ------------------------------------------------------------------------------------------------------
  */
 
-/* A tensor of one type, as numbers of another, which can be the same. */
-static lyc_status take(void *out, lyc_dtype wanted, const lyc_safetensors *file, const char *prefix, const char *name,
-                       lyc_dtype dtype, int64_t count, lyc_error *err)
-{
-    char full[NAME_SIZE];
-    lyc_tensor_view view;
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    if (!lyc_safetensors_find(&view, file, full) || view.dtype != dtype || lyc_shape_elements(&view.shape) != count) {
-        return lyc_fail(err, LYC_E_FORMAT, "the state has no %s of %lld numbers of type %s", full, (long long)count,
-                        lyc_dtype_name(dtype));
-    }
-    return lyc_dtype_convert_parallel(out, wanted, view.data, dtype, (size_t)count, err);
-}
-
 static lyc_status take_tensors(lyc_trainer *t, const lyc_safetensors *file, lyc_error *err)
 {
-    for (size_t i = 0; i < t->set.count; i++) {
-        const lyc_trainable *row = &t->set.rows[i];
-        LYC_TRY(take(row->value, LYC_F32, file, "param.", row->name, t->rounding.dtype, row->count, err));
-        if (t->has_ema) {
-            LYC_TRY(take(t->ema.averages[i], LYC_F32, file, "ema.", row->name, LYC_F32, row->count, err));
-        }
-    }
-    LYC_TRY(lyc_optimizer_load(t->optimizer, file, err));
-    return take(t->losses, LYC_F64, file, "", "losses", LYC_F64, t->steps_per_epoch, err);
+    LYC_TRY(lyc_state_take_weights(&t->set, t->rounding.dtype, t->optimizer, t->has_ema ? &t->ema : NULL, file, err));
+    return lyc_state_take(t->losses, file, "", "losses", LYC_F64, t->steps_per_epoch, err);
 }
 
 static int64_t whole(const json_t *facts, const char *name)

@@ -69,6 +69,7 @@ static lyc_status name_files(lyc_training *t)
     }
     t->files = (lyc_output_files){.folder = o->output_dir,
                                   .name = o->output_name,
+                                  .folders = t->setup.native && !lyc_training_is_file(t->setup.model.model),
                                   .every_epochs = o->save_every_n_epochs,
                                   .every_steps = o->save_every_n_steps,
                                   .keep_epochs = o->save_last_n_epochs,
@@ -84,6 +85,21 @@ static lyc_status name_files(lyc_training *t)
                              : NULL;
     return t->log_path != NULL && t->sampling.folder != NULL && (!events || t->event_folder != NULL) ? LYC_OK
                                                                                                      : LYC_E_MEMORY;
+}
+
+/* A model that is a folder. */
+static lyc_status check_folder(const lyc_tool_output_options *o, lyc_error *err)
+{
+    lyc_file_id id, input;
+    if (lyc_file_id_of(&id, o->path, NULL) != LYC_OK) {
+        return LYC_OK;
+    }
+    for (size_t i = 0; i < o->input_count; i++) {
+        if (lyc_file_id_of(&input, o->inputs[i], NULL) == LYC_OK && lyc_file_id_equal(id, input)) {
+            return lyc_fail(err, LYC_E_OUTPUT, "%s is the model that is trained: another output_name", o->path);
+        }
+    }
+    return o->force ? LYC_OK : lyc_fail(err, LYC_E_OUTPUT, "%s is there; --force replaces it", o->path);
 }
 
 /* The last file and the first are looked for: an earlier run's are not replaced unless it goes on or is told to. */
@@ -117,7 +133,9 @@ static lyc_status check_output(const lyc_training *t, uint64_t bytes, lyc_error 
                                                  .force = o->force || o->resume != NULL || o->plan,
                                                  .inputs = inputs,
                                                  .input_count = input_count};
-        if (status == LYC_OK && lyc_tool_output_check(&options, 2 * bytes, &own) != LYC_OK) {
+        if (status == LYC_OK && t->files.folders) {
+            status = check_folder(&options, err);
+        } else if (status == LYC_OK && lyc_tool_output_check(&options, 2 * bytes, &own) != LYC_OK) {
             status = lyc_fail(err, own.status, "%s", own.message);
         }
     }
@@ -168,11 +186,6 @@ static lyc_status open_model(lyc_training *t, lyc_error *err)
     const lyc_family family = lyc_checkpoint_family(t->model->checkpoint);
     if (o->v2 && family != LYC_FAMILY_SD2) {
         return lyc_fail(err, LYC_E_ARGUMENT, "--v2, but %s is %s", t->setup.model.model, lyc_family_name(family));
-    }
-    if (t->setup.native && !lyc_training_is_file(t->setup.model.model)) {
-        return lyc_fail(err, LYC_E_UNSUPPORTED,
-                        "%s is a folder: --train native writes single files alone, and needs one",
-                        t->setup.model.model);
     }
     LYC_TRY(lyc_batch_noise_check(&t->setup.trainer.noise, &t->model->schedule, t->model->scheduler.prediction, err));
     if (o->zero_terminal_snr && t->model->scheduler.prediction != LYC_PREDICTION_V) {

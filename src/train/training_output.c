@@ -40,7 +40,10 @@ static lyc_status write_file(lyc_training *t, const char *path, const lyc_train_
                                                 .force = true,
                                                 .metadata = m->entries,
                                                 .metadata_count = m->count};
-        return lyc_model_save(path, t->setup.model.model, t->model, lyc_trainer_trainables(t->trainer), &options, err);
+        const char *source = t->setup.model.model;
+        const lyc_trainables *trained = lyc_trainer_trainables(t->trainer);
+        return t->files.folders ? lyc_model_save_folder(path, source, t->model, trained, &options, err)
+                                : lyc_model_save(path, source, t->model, trained, &options, err);
     }
     const lyc_network_save_options options = {.scheme = LYC_KEY_KOHYA,
                                               .dtype = t->setup.save_dtype,

@@ -552,6 +552,78 @@ static void plan_measures_and_changes_nothing(void **state)
     assert_false(is_there("out"));
 }
 
+/* --- models --------------------------------------------------------------------------------------------------------
+ */
+
+/* A folder of diffusers becomes another one: trained weights are other numbers, the rest is the same bytes, and it is a
+ * model that can be trained on. */
+static void native_training_writes_a_folder(void **state)
+{
+    (void)state;
+    char native[256], other[256];
+    const char *own[] = {"model",
+                         SD15,
+                         "image_dir",
+                         at("pics"),
+                         "resolution",
+                         "64",
+                         "min_bucket_reso",
+                         "64",
+                         "seed",
+                         "7",
+                         "max_train_steps",
+                         "2",
+                         "learning_rate",
+                         "1e-3",
+                         "train",
+                         "native",
+                         "no_metadata",
+                         "true",
+                         "output_dir",
+                         at("native"),
+                         "output_name",
+                         "model",
+                         NULL};
+    lyc_train_config *config = NULL;
+    for (int round = 0; round < 2; round++) {
+        lyc_training *training = NULL;
+        const char *left = NULL;
+        must(lyc_train_config_new(&config, &err), &err);
+        for (const char **o = own; *o != NULL; o += 2) {
+            must(lyc_train_config_set(config, o[0], o[1], &err), &err);
+        }
+        must(lyc_training_open(&training, config, NULL, NULL, &err), &err);
+        must(lyc_training_run(&left, training, &err), &err);
+        lyc_training_close(training);
+        lyc_train_config_free(config);
+        snprintf(native, sizeof native, "%s", at("native/model"));
+        snprintf(other, sizeof other, "%s", at("native/again"));
+        own[1] = native; /* the second time from what the first one made */
+        own[21] = "again";
+    }
+    same_files("native/model/vae/config.json", "native/again/vae/config.json");
+    same_files("native/model/vae/diffusion_pytorch_model.safetensors",
+               "native/again/vae/diffusion_pytorch_model.safetensors");
+    same_files("native/model/text_encoder/model.safetensors", "native/again/text_encoder/model.safetensors");
+    size_t size_a, size_b;
+    void *a = contents(&size_a, "native/model/unet/diffusion_pytorch_model.safetensors");
+    void *b = contents(&size_b, "native/again/unet/diffusion_pytorch_model.safetensors");
+    assert_int_equal(size_a, size_b);
+    assert_int_not_equal(memcmp(a, b, size_a), 0);
+    lyc_free(a);
+    lyc_free(b);
+    must(lyc_train_config_new(&config, &err), &err);
+    for (const char **o = own; *o != NULL; o += 2) {
+        must(lyc_train_config_set(config, o[0], o[1], &err), &err);
+    }
+    lyc_training *training = NULL;
+    char message[512];
+    snprintf(message, sizeof message, "%s is there; --force replaces it", other);
+    assert_int_equal(lyc_training_open(&training, config, NULL, NULL, &err), LYC_E_OUTPUT);
+    assert_string_equal(err.message, message);
+    lyc_train_config_free(config);
+}
+
 /* --- what cannot be ------------------------------------------------------------------------------------------------
  */
 
@@ -566,8 +638,6 @@ static void wrong_trainings(void **state)
     refuses(algo, LYC_E_ARGUMENT, "algorithm 'lorra' is unknown");
     const char *const adaptive[] = {"adaptive_noise_scale", "0.1", NULL};
     refuses(adaptive, LYC_E_ARGUMENT, "adaptive_noise_scale without noise_offset: it adapts that offset");
-    const char *const native[] = {"train", "native", NULL};
-    refuses(native, LYC_E_UNSUPPORTED, SD15 " is a folder: --train native writes single files alone, and needs one");
     const char *const optimizer[] = {"optimizer_type", "AdamWW", NULL};
     refuses(optimizer, LYC_E_ARGUMENT, "there is no optimiser 'AdamWW'; 'AdamW' is meant?");
     const char *const folders[] = {"output_dir", "/nowhere/at/all", NULL};
@@ -603,6 +673,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pictures_on_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(sheet_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(plan_measures_and_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(native_training_writes_a_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_trainings, setup, teardown),
         cmocka_unit_test_setup_teardown(files_of_others_stay, setup, teardown),
     };
