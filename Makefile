@@ -9,7 +9,7 @@ DIR ?= tests/conformance
 KIND ?=
 BENCH ?=
 
-.PHONY: all help deps check demo bench conformance fuzz coverage tsan lint format install uninstall clean
+.PHONY: all help deps check demo base-model bench conformance fuzz coverage tsan lint format install uninstall clean
 
 all: deps ## build the libraries and the program (build/release)
 	@sh scripts/build.sh release
@@ -31,6 +31,11 @@ conformance: ## DIR=folder KIND=k: run the cases of cases.json files below a fol
 	@sh scripts/deps.sh build
 	@sh scripts/build.sh release conformance
 	@build/release/tests/conformance '$(DIR)' $(KIND)
+
+base-model: ## make the small model of models/emoji again, from the packages (hours)
+	@sh scripts/deps.sh build model
+	@sh scripts/build.sh release
+	@sh models/emoji/make.sh build/release build/emoji
 
 bench: ## BENCH='options of bench_ops': time every operation of SD 1.5
 	@sh scripts/deps.sh build
