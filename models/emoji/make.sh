@@ -41,7 +41,7 @@ if [ ! -e model/emoji ]; then
     "$lycoris" train --model base --train native --image_dir pictures --resolution 64 --caption_extension .txt \
         --train_batch_size 32 --max_train_steps "${STEPS_UNET:-40000}" --learning_rate 0.001 --lr_scheduler cosine \
         --lr_warmup_steps 200 --optimizer_type AdamW --optimizer_args betas=0.9,0.99 weight_decay=0.01 \
-        --min_snr_gamma 5 --caption_dropout_rate 0.1 --ema_decay 0.9995 --cache_latents --vae_batch_size 32 \
+        --min_snr_gamma 5 --caption_dropout_rate 0.1 --ema_decay 0.9995 --cache_latents --cache_latents_to_disk --vae_batch_size 32 \
         --save_every_n_steps 2000 --save_last_n_steps 4000 --save_last_n_steps_state 4000 --save_state --save_precision fp16 --seed 1 \
         --output_dir model --output_name emoji ${state:+--resume "$state"}
 fi

@@ -29,7 +29,7 @@
 #include "tensor/random.h"
 
 static const char component[] = "vae";
-enum { MOST_MEASURED = 64 /* batches */, MAX_LATENTS = 64 };
+enum { MOST_MEASURED = 16 /* batches */, MAX_LATENTS = 64 };
 
 typedef struct autoencoder {
     const lyc_pretrain_options *options;

@@ -116,7 +116,7 @@ lyc_value *lyc_clip_pair_loss(lyc_module *m, lyc_value *vision, lyc_value *text,
 {
     lyc_graph *g = m->graph;
     const lyc_matmul_attr attr = {.alpha = 1.0f, .trans_b = true};
-    lyc_value *scale = lyc_exp(g, lyc_module_tensor(m, "logit_scale", LYC_SHAPE(1)));
+    lyc_value *scale = lyc_exp(g, lyc_module_tensor(m, "logit_scale", (lyc_shape){0}));
     lyc_value *u = lyc_mul(g, normalise(g, vision), scale);
     lyc_value *v = normalise(g, text);
     lyc_value *rows = lyc_cross_entropy(g, lyc_matmul(g, u, v, NULL, NULL, &attr), labels);
