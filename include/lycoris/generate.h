@@ -141,6 +141,12 @@ LYC_API lyc_status lyc_pipeline_add_adapter(size_t *index, lyc_pipeline *pipelin
 /* Its name, as prompts and parameters have it; NULL past the last. */
 LYC_API const char *lyc_pipeline_adapter_name(const lyc_pipeline *pipeline, size_t index);
 
+/* Adds a textual-inversion embedding (.safetensors): from now on its name in a prompt, in upper or lower case, stands
+ * for its tokens. name NULL: that of the file without ending. LYC_E_SHAPE: it is for another model; LYC_E_ARGUMENT: the
+ * name is taken. */
+LYC_API lyc_status lyc_pipeline_add_embedding(lyc_pipeline *pipeline, const char *path, const char *name,
+                                              lyc_error *err);
+
 /* --- requests --------------------------------------------------------------------------------------------------- */
 
 /* Where noise comes from: the same seed gives the pictures of other programs. */

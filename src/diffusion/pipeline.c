@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "diffusion/embedding.h"
 
 static const uint64_t standard_vae_limit = (uint64_t)2 << 30;
 static const char standard_sampler[] = "dpm++_2m_karras";
@@ -275,6 +276,15 @@ lyc_status lyc_pipeline_add_adapter(size_t *index, lyc_pipeline *p, const char *
 const char *lyc_pipeline_adapter_name(const lyc_pipeline *p, size_t index)
 {
     return index < p->adapters.count ? p->adapters.opened[index].name : NULL;
+}
+
+/* States of earlier texts may have the name in them. */
+lyc_status lyc_pipeline_add_embedding(lyc_pipeline *p, const char *path, const char *name, lyc_error *err)
+{
+    lyc_conditions_clear(&p->conditions);
+    lyc_free(p->conditions_key);
+    p->conditions_key = NULL;
+    return lyc_embedding_add(&p->text, path, name, err);
 }
 
 /* --- texts --- */

@@ -62,8 +62,41 @@ void lyc_text_encoders_clear(lyc_text_encoders *e)
     for (int i = 0; i < 2; i++) {
         lyc_tokenizer_free(e->encoder[i].tokenizer);
         lyc_text_runner_free(e->encoder[i].runner);
+        lyc_free(e->encoder[i].rows);
     }
     *e = (lyc_text_encoders){0};
+}
+
+static lyc_status add_rows(lyc_text_encoders *e, int index, const char *name, const float *rows, int64_t count,
+                           lyc_error *err)
+{
+    const size_t width = (size_t)e->encoder[index].config->hidden_size;
+    const int64_t had = e->encoder[index].row_count;
+    size_t numbers;
+    if (!lyc_size_mul(&numbers, (size_t)(had + count), width) || numbers > SIZE_MAX / sizeof *rows) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for %lld embeddings", (long long)(had + count));
+    }
+    float *grown = lyc_realloc(e->encoder[index].rows, numbers * sizeof *grown);
+    if (grown == NULL) {
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for embeddings");
+    }
+    e->encoder[index].rows = grown;
+    lyc_text_runner_set_rows(e->encoder[index].runner, grown, had);
+    const int32_t first = e->encoder[index].config->vocab_size + (int32_t)had;
+    LYC_TRY(lyc_tokenizer_add(e->encoder[index].tokenizer, name, first, (int32_t)count, err));
+    memcpy(grown + (size_t)had * width, rows, (size_t)count * width * sizeof *rows);
+    e->encoder[index].row_count = had + count;
+    lyc_text_runner_set_rows(e->encoder[index].runner, grown, had + count);
+    return LYC_OK;
+}
+
+lyc_status lyc_text_encoders_add(lyc_text_encoders *e, const char *name, const float *const rows[2], int64_t count,
+                                 lyc_error *err)
+{
+    for (int i = 0; i < e->count; i++) {
+        LYC_TRY(add_rows(e, i, name, rows[i], count, err));
+    }
+    return LYC_OK;
 }
 
 /* SDXL's standard, clip skip 1 or 2, is the last layer but one. */

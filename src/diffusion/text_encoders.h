@@ -20,6 +20,8 @@ typedef struct lyc_text_encoders {
         lyc_tokenizer *tokenizer;
         lyc_text_runner *runner;
         const lyc_clip_text_config *config;
+        float *rows; /* [row_count,hidden]: embeddings of names that were added */
+        int64_t row_count;
     } encoder[2];
     bool is_xl;
     size_t width;        /* of a state */
@@ -30,6 +32,11 @@ typedef struct lyc_text_encoders {
 lyc_status lyc_text_encoders_init(lyc_text_encoders *encoders, const lyc_checkpoint *checkpoint,
                                   const lyc_runner_options *options, lyc_error *err);
 void lyc_text_encoders_clear(lyc_text_encoders *encoders);
+
+/* A name that stands for `count` embeddings in each encoder: rows[i] [count,hidden of encoder i]. LYC_E_ARGUMENT: the
+ * name is taken, or is none. */
+lyc_status lyc_text_encoders_add(lyc_text_encoders *encoders, const char *name, const float *const rows[2],
+                                 int64_t count, lyc_error *err);
 
 /* What is asked of encoder `index` (0 or 1); clip_skip from 1. */
 lyc_clip_text_request lyc_text_layer(bool is_xl, int index, int clip_skip);

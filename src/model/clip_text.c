@@ -11,7 +11,8 @@
 
 #include "graph/ops/matmul.h"
 
-static lyc_value *embed(lyc_module *m, const lyc_clip_text_config *config, lyc_value *ids)
+static lyc_value *embed(lyc_module *m, const lyc_clip_text_config *config, lyc_value *ids,
+                        const lyc_clip_text_request *request)
 {
     lyc_graph *g = m->graph;
     const int64_t tokens = ids->shape.dims[1];
@@ -22,6 +23,9 @@ static lyc_value *embed(lyc_module *m, const lyc_clip_text_config *config, lyc_v
                            config->max_positions);
     } else {
         h = lyc_module_embedding(m, "token_embedding", ids, config->vocab_size, config->hidden_size);
+        if (request->added != NULL) {
+            h = lyc_add(g, lyc_mul(g, h, request->keep), request->added);
+        }
         lyc_graph_enter(g, "position_embedding");
         lyc_value *position = lyc_module_tensor(m, "weight", LYC_SHAPE(config->max_positions, config->hidden_size));
         h = lyc_add(g, h, lyc_slice(g, position, 0, 0, tokens));
@@ -85,7 +89,7 @@ lyc_clip_text_output lyc_clip_text(lyc_module *m, const lyc_clip_text_config *co
     }
     const int wanted = config->layers - request->skip;
     lyc_graph_enter(g, "text_model");
-    lyc_value *h = embed(m, config, ids);
+    lyc_value *h = embed(m, config, ids, request);
     out.state = h;
     for (int i = 0; i < (request->pooled ? config->layers : wanted); i++) {
         h = encode_layer(m, config, i, h);

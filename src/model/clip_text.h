@@ -16,6 +16,9 @@ typedef struct lyc_clip_text_request {
     int skip;        /* 0: h_n, 1: h_{n-1}, ...: output of layer n - skip, before the final norm */
     bool final_norm; /* apply final_layer_norm to it */
     bool pooled;     /* also the projection (eos must be given) */
+    /* Embeddings that are not the table's (textual inversion): keep [n,tokens,1] is 0 where one stands, else 1; added
+     * [n,tokens,hidden] has it there, else 0. NULL: none. */
+    lyc_value *keep, *added;
 } lyc_clip_text_request;
 
 /* ids LYC_INDEX [n,tokens], eos LYC_INDEX [n] or NULL (rows of the first end token). Layers above what is asked for are

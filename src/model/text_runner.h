@@ -21,6 +21,10 @@ lyc_status lyc_text_runner_encode(float *states, float *pooled, lyc_text_runner 
                                   const int32_t *eos_rows, int64_t n, int64_t tokens,
                                   const lyc_clip_text_request *request, lyc_error *err);
 
+/* Embeddings [count,hidden] of ids that the model's table does not have: from its size on. Borrowed until others are
+ * set; count 0: none. */
+void lyc_text_runner_set_rows(lyc_text_runner *runner, const float *rows, int64_t count);
+
 /* Bytes of packed weights and of the arena. */
 size_t lyc_text_runner_bytes(const lyc_text_runner *runner);
 

@@ -56,6 +56,7 @@ static const lyc_option options[] = {
     {.name = "image-style", .kind = LYC_OPTION_ENUM, AT(image_style), .standard = "diffusers", .choices = program_styles, .help = "how strength and steps go together"},
     {.name = "adapter", .letter = 'a', .kind = LYC_OPTION_LIST, AT(adapters), .metavar = "FILE[:W[:UNET[:TE]]]", .help = "a LoRA, LoHa, LoKr ... of any naming, at a strength (1), with factors of it for the U-Net and the text encoders"},
     {.name = "adapter-dir", .kind = LYC_OPTION_PATH, AT(adapter_dir), .metavar = "DIR", .help = "where adapters that a prompt names are looked for, in folders below too: <lora:name:0.8>, <lora:name:unet:te>"},
+    {.name = "embedding", .kind = LYC_OPTION_LIST, AT(embeddings), .metavar = "[NAME=]FILE", .help = "a textual-inversion embedding; its name in a prompt, that of the file if no other is given, stands for it"},
     {.name = "strict", .kind = LYC_OPTION_BOOL, AT(strict), .help = "an adapter of which something is not of this model is an error"},
     {.name = "controlnet", .kind = LYC_OPTION_LIST, AT(controlnets), .metavar = "PATH", .help = "a ControlNet; may be given several times"},
     {.name = "control-image", .kind = LYC_OPTION_LIST, AT(control_images), .metavar = "PATH", .help = "the picture that it follows"},

@@ -32,6 +32,7 @@ typedef struct lyc_generate_config {
     const char *image, *mask;
     lyc_option_list controlnets, control_images;
     lyc_option_list adapters;
+    lyc_option_list embeddings;
     const char *adapter_dir;
     bool strict;
     double control_weight, control_start, control_end;
@@ -73,6 +74,7 @@ lyc_status lyc_generate_all(lyc_generate_run *run, lyc_error *err);
 /* Strengths, and when the pipeline is there the files. */
 lyc_status lyc_generate_prepare_adapters(lyc_generate_run *run, lyc_error *err);
 lyc_status lyc_generate_open_adapters(lyc_generate_run *run, lyc_error *err);
+lyc_status lyc_generate_open_embeddings(lyc_generate_run *run, lyc_error *err);
 
 void lyc_generate_clear(lyc_generate_run *run);
 

@@ -249,6 +249,9 @@ lyc_status lyc_generate_all(lyc_generate_run *run, lyc_error *err)
         status = lyc_generate_open_adapters(run, err);
     }
     if (status == LYC_OK) {
+        status = lyc_generate_open_embeddings(run, err);
+    }
+    if (status == LYC_OK) {
         status = check_requests(run, err);
     }
     if (status == LYC_OK) {
