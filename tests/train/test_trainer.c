@@ -259,6 +259,22 @@ static void bad_numbers_are_told(void **state)
     bench_close(&b);
 }
 
+/* A weight that is not finite: whatever else happens, nothing is saved. */
+static void bad_weights_are_not_saved(void **state)
+{
+    bench b;
+    witness w = {0};
+    lyc_error err;
+    const lyc_trainer_options o = options_of_run(1);
+    (void)state;
+    bench_open(&b, "attn-mlp", false, lora, &o, &w);
+    lyc_trainer_trainables(b.trainer)->rows[0].value[0] = INFINITY;
+    assert_int_equal(lyc_trainer_run(b.trainer, &err), LYC_E_NUMERIC);
+    assert_string_equal(err.message, "weights of the unet are not finite: nothing is saved");
+    assert_int_equal(w.saves[LYC_TRAINER_AT_END], 0);
+    bench_close(&b);
+}
+
 /* What was trained, and the optimiser's tensors. */
 static float *copy_numbers(const lyc_trainer *t)
 {
@@ -557,6 +573,7 @@ int main(void)
         cmocka_unit_test(turns_come_as_told),
         cmocka_unit_test(preservation_keeps_predictions),
         cmocka_unit_test(bad_numbers_are_told),
+        cmocka_unit_test(bad_weights_are_not_saved),
         cmocka_unit_test(steps_left_out_do_not_count),
         cmocka_unit_test(loss_scale_changes_no_bit),
         cmocka_unit_test(loss_scale_finds_its_size),
