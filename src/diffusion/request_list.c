@@ -5,14 +5,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "diffusion/request_list.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/path.h"
-#include "lycoris/generate.h"
 
 enum { MAX_FILE = 64 << 20, MAX_REQUESTS = 1 << 20 };
 
@@ -143,7 +145,7 @@ static lyc_status apply(line_options *l, char *option, lyc_error *err)
     const size_t n = strcspn(option, " \t=");
     char *value = option[n] != '\0' ? trim(option + n + 1) : option + n;
     for (int i = 0; i < LINE_OPTION_COUNT; i++) {
-        if (strlen(line_option_table[i].name) == n && memcmp(line_option_table[i].name, option, n) == 0) {
+        if (strlen(line_option_table[i].name) == n && strncasecmp(line_option_table[i].name, option, n) == 0) {
             return line_option_table[i].set(l, value, err) == LYC_OK ? LYC_OK
                                                                      : lyc_wrap(err, "--%s", line_option_table[i].name);
         }
@@ -228,35 +230,54 @@ static lyc_status read_lines(lyc_request_list *list, const lyc_generate_options 
     return list->count > 0 ? LYC_OK : lyc_fail(err, LYC_E_FORMAT, "no prompt in the file");
 }
 
-lyc_status lyc_request_list_open(lyc_request_list **out, const char *path, const lyc_generate_options *standard,
-                                 lyc_error *err)
+/* list->text is the text; the list is released when this fails. */
+static lyc_status read_text(lyc_request_list **out, lyc_request_list *list, const lyc_generate_options *standard,
+                            lyc_error *err)
 {
-    *out = NULL;
-    lyc_request_list *list = lyc_alloc_zero(1, sizeof *list);
-    if (list == NULL) {
-        return lyc_fail(err, LYC_E_MEMORY, "no memory for a list of prompts");
+    const size_t length = list->text.length;
+    lyc_status status = lyc_strbuf_check(&list->text, "a file of prompts", err);
+    if (status == LYC_OK && (strlen(lyc_strbuf_text(&list->text)) != length ||
+                             lyc_utf8_valid_prefix(lyc_strbuf_text(&list->text), length) != length)) {
+        status = lyc_fail(err, LYC_E_FORMAT, "not text in UTF-8");
     }
-    lyc_status status = lyc_file_read(&list->text, path, MAX_FILE, err);
-    if (status == LYC_OK) {
-        const size_t length = list->text.length;
-        status = lyc_strbuf_check(&list->text, "a file of prompts", err);
-        if (status == LYC_OK && (strlen(lyc_strbuf_text(&list->text)) != length ||
-                                 lyc_utf8_valid_prefix(lyc_strbuf_text(&list->text), length) != length)) {
-            status = lyc_fail(err, LYC_E_FORMAT, "not text in UTF-8");
-        }
-        if (status == LYC_OK) {
-            status = read_lines(list, standard, err);
-        }
-        if (status != LYC_OK) {
-            lyc_wrap(err, "reading %s", path);
-        }
-    }
+    status = status == LYC_OK ? read_lines(list, standard, err) : status;
     if (status != LYC_OK) {
         lyc_request_list_free(list);
         return status;
     }
     *out = list;
     return LYC_OK;
+}
+
+static lyc_status new_list(lyc_request_list **out, lyc_error *err)
+{
+    *out = lyc_alloc_zero(1, sizeof **out);
+    return *out != NULL ? LYC_OK : lyc_fail(err, LYC_E_MEMORY, "no memory for a list of prompts");
+}
+
+lyc_status lyc_request_list_open(lyc_request_list **out, const char *path, const lyc_generate_options *standard,
+                                 lyc_error *err)
+{
+    lyc_request_list *list = NULL;
+    *out = NULL;
+    LYC_TRY(new_list(&list, err));
+    lyc_status status = lyc_file_read(&list->text, path, MAX_FILE, err);
+    if (status != LYC_OK) {
+        lyc_request_list_free(list);
+    } else {
+        status = read_text(out, list, standard, err);
+    }
+    return status == LYC_OK ? LYC_OK : lyc_wrap(err, "reading %s", path);
+}
+
+lyc_status lyc_request_list_parse(lyc_request_list **out, const char *text, const lyc_generate_options *standard,
+                                  lyc_error *err)
+{
+    lyc_request_list *list = NULL;
+    *out = NULL;
+    LYC_TRY(new_list(&list, err));
+    lyc_strbuf_append(&list->text, text);
+    return read_text(out, list, standard, err);
 }
 
 void lyc_request_list_free(lyc_request_list *list)

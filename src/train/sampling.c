@@ -13,6 +13,7 @@
 #include "base/string.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/sampler.h"
+#include "train/sample_prompts.h"
 #include "train/sample_sheet.h"
 
 static const size_t max_png = (size_t)1 << 30;
@@ -32,16 +33,16 @@ lyc_generate_options lyc_train_sampling_standard(const lyc_train_model *model)
 
 lyc_status lyc_train_sampling_check(const lyc_train_sampling *sampling, lyc_error *err)
 {
-    lyc_request_list *list = NULL;
-    LYC_TRY(lyc_request_list_open(&list, sampling->prompts, &sampling->standard, err));
-    const size_t count = lyc_request_list_count(list);
+    lyc_sample_prompts *list = NULL;
+    LYC_TRY(lyc_sample_prompts_open(&list, sampling->prompts, &sampling->standard, err));
+    const size_t count = lyc_sample_prompts_count(list);
     lyc_status status = count > 0 ? LYC_OK : lyc_fail(err, LYC_E_ARGUMENT, "%s has no prompt", sampling->prompts);
     for (size_t i = 0; status == LYC_OK && i < count; i++) {
         const lyc_sampler *sampler;
         lyc_sigma_curve curve;
-        status = lyc_sampler_find(&sampler, &curve, lyc_request_list_options(list, i)->sampler, err);
+        status = lyc_sampler_find(&sampler, &curve, lyc_sample_prompts_options(list, i)->sampler, err);
     }
-    lyc_request_list_free(list);
+    lyc_sample_prompts_free(list);
     return status == LYC_OK || count == 0 ? status : lyc_wrap(err, "%s", sampling->prompts);
 }
 
@@ -93,11 +94,11 @@ static lyc_status write(const lyc_train_sampling *s, const char *when, size_t in
     return status;
 }
 
-static lyc_status sample(const lyc_train_sampling *s, lyc_pipeline *pipeline, const lyc_request_list *list,
+static lyc_status sample(const lyc_train_sampling *s, lyc_pipeline *pipeline, const lyc_sample_prompts *list,
                          const char *when, lyc_trainer *trainer, lyc_error *err)
 {
-    for (size_t i = 0; i < lyc_request_list_count(list); i++) {
-        lyc_generate_options options = *lyc_request_list_options(list, i);
+    for (size_t i = 0; i < lyc_sample_prompts_count(list); i++) {
+        lyc_generate_options options = *lyc_sample_prompts_options(list, i);
         lyc_generated made = {0};
         options.count = 1;
         lyc_status status = lyc_pipeline_generate(&made, pipeline, &options, s->task, err);
@@ -109,16 +110,16 @@ static lyc_status sample(const lyc_train_sampling *s, lyc_pipeline *pipeline, co
 }
 
 /* All rounds so far on one sheet. */
-static lyc_status write_sheet(const lyc_train_sampling *s, const lyc_request_list *list, const char *when,
+static lyc_status write_sheet(const lyc_train_sampling *s, const lyc_sample_prompts *list, const char *when,
                               lyc_error *err)
 {
-    const size_t count = lyc_request_list_count(list);
+    const size_t count = lyc_sample_prompts_count(list);
     const char **prompts = lyc_alloc_zero(count + 1, sizeof *prompts);
     if (prompts == NULL) {
         return lyc_fail(err, LYC_E_MEMORY, "no memory for a sheet of sample pictures");
     }
     for (size_t i = 0; i < count; i++) {
-        prompts[i] = lyc_request_list_options(list, i)->prompt;
+        prompts[i] = lyc_sample_prompts_options(list, i)->prompt;
     }
     const lyc_sample_sheet sheet = {
         .folder = s->folder, .name = s->name, .when = when, .prompts = prompts, .prompt_count = count};
@@ -130,11 +131,11 @@ static lyc_status write_sheet(const lyc_train_sampling *s, const lyc_request_lis
 lyc_status lyc_train_sample(const lyc_train_sampling *sampling, const lyc_train_model *model, lyc_network *network,
                             const char *when, lyc_trainer *trainer, lyc_error *err)
 {
-    lyc_request_list *list = NULL;
+    lyc_sample_prompts *list = NULL;
     lyc_pipeline *pipeline = NULL;
     const lyc_pipeline_options options = pipeline_options(model);
     LYC_TRY(lyc_path_make_folder(sampling->folder, err));
-    LYC_TRY(lyc_request_list_open(&list, sampling->prompts, &sampling->standard, err));
+    LYC_TRY(lyc_sample_prompts_open(&list, sampling->prompts, &sampling->standard, err));
     lyc_status status = lyc_pipeline_open(&pipeline, &options, err);
     if (status == LYC_OK && network != NULL) {
         const float start = 0;
@@ -147,6 +148,6 @@ lyc_status lyc_train_sample(const lyc_train_sampling *sampling, const lyc_train_
     status = status == LYC_OK ? sample(sampling, pipeline, list, when, trainer, err) : status;
     lyc_pipeline_close(pipeline);
     status = status == LYC_OK ? write_sheet(sampling, list, when, err) : status;
-    lyc_request_list_free(list);
+    lyc_sample_prompts_free(list);
     return status;
 }
