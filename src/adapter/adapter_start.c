@@ -16,15 +16,6 @@
 #include "tensor/random.h"
 #include "tensor/shape.h"
 
-/* FNV-1a: the same on every machine and in every process. */
-static uint32_t hash(uint32_t h, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        h = (h ^ (unsigned char)*text) * 16777619u;
-    }
-    return h;
-}
-
 /* fan_in as in torch: the second extent times what follows. */
 static double bound_of(const lyc_shape *shape)
 {
@@ -35,8 +26,9 @@ static double bound_of(const lyc_shape *shape)
 /* The numbers of one parameter of one layer. */
 static lyc_native_random numbers_of(const lyc_adapter *a, const char *name, uint64_t seed)
 {
-    return (lyc_native_random){
-        .seed = seed, .purpose = LYC_RANDOM_INIT | hash(2166136261u, name) << 8, .step = hash(2166136261u, a->name)};
+    return (lyc_native_random){.seed = seed,
+                               .purpose = LYC_RANDOM_INIT | lyc_native_random_name(name) << 8,
+                               .step = lyc_native_random_name(a->name)};
 }
 
 static void start(const lyc_adapter *a, lyc_adapter_param *p, uint64_t seed)

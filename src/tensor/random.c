@@ -248,6 +248,15 @@ static void native_words(uint32_t words[4], const lyc_native_random *r, uint64_t
     lyc_philox(words, counter, key);
 }
 
+uint32_t lyc_native_random_name(const char *name)
+{
+    uint32_t h = 2166136261u;
+    for (; *name != '\0'; name++) {
+        h = (h ^ (unsigned char)*name) * 16777619u;
+    }
+    return h;
+}
+
 uint32_t lyc_native_random_bits(const lyc_native_random *r, uint64_t index)
 {
     uint32_t words[4];

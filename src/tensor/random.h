@@ -35,7 +35,8 @@ void lyc_torch_random_normal_f32(lyc_torch_random *r, float *out, size_t n);
 void lyc_torch_random_normal_f64(lyc_torch_random *r, double *out, size_t n);
 
 /* torch.randn of n numbers of float16 or bfloat16, before they are rounded. The tail is drawn instead of the numbers of
- * f32 there, not behind them: the numbers agree with those of f32 up to the last 16, and the stream goes on elsewhere. */
+ * f32 there, not behind them: the numbers agree with those of f32 up to the last 16, and the stream goes on elsewhere.
+ */
 void lyc_torch_random_normal_half(lyc_torch_random *r, float *out, size_t n);
 
 /* torch.randint(low, high): low < high. */
@@ -73,6 +74,9 @@ typedef struct lyc_native_random {
     uint32_t purpose; /* lyc_random_purpose, or a place within one in the upper 24 bits */
     uint32_t step;
 } lyc_native_random;
+
+/* A place or step of a name: the same on every machine (FNV-1a). */
+uint32_t lyc_native_random_name(const char *name);
 
 /* 32 random bits, or a number in [0, 1) of 24 bits, at an index. */
 uint32_t lyc_native_random_bits(const lyc_native_random *r, uint64_t index);

@@ -63,18 +63,13 @@ static lyc_status check_options(lyc_conversion *c, lyc_error *err)
     return find_scheme(c, err);
 }
 
-/* Stable Diffusion XL has two text encoders and transformers of several blocks; its files have the original paths. */
-static void look_for_family(lyc_conversion *c)
+/* As the layers say it, unless the user does. */
+static void choose_naming(lyc_conversion *c)
 {
-    bool xl = false, second = false;
-    for (size_t i = 0; i < lyc_network_file_count(c->file); i++) {
-        const lyc_file_layer *layer = lyc_network_file_at(c->file, i);
-        const bool unet = strcmp(layer->component, "unet") == 0;
-        second |= strncmp(layer->component, "text_encoder_", 13) == 0;
-        xl |= unet && strstr(layer->entry->name, ".transformer_blocks.1.") != NULL;
+    c->naming = lyc_layer_naming_of(&c->file, 1);
+    if (c->options->paths != NULL) {
+        c->naming.original_paths = strcmp(c->options->paths, "original") == 0;
     }
-    c->original_paths = c->options->paths != NULL ? strcmp(c->options->paths, "original") == 0 : xl || second;
-    c->first_text = xl || second ? "lora_te1" : "lora_te";
 }
 
 /* --- planning ------------------------------------------------------------------------------------------------------
@@ -404,7 +399,7 @@ static lyc_status convert(const char *path, lyc_conversion *c, lyc_safetensors_p
                         lyc_network_file_path(c->file), unmatched,
                         lyc_text_brief(brief, sizeof brief, lyc_span_of(first)));
     }
-    look_for_family(c);
+    choose_naming(c);
     LYC_TRY(plan_layers(c, plan, task, err));
     LYC_TRY(plan_metadata(c, plan, err));
     LYC_TRY(plan_embeddings(c, plan, err));

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "lycoris/convert.h"
 #include "tool/consumer/consumer.h"
+#include "tool/layer_naming.h"
 
 typedef enum lyc_convert_form {
     LYC_CONVERT_COPY,       /* the tensors as they are, under other names */
@@ -57,8 +58,7 @@ struct lyc_conversion {
     const lyc_consumer *consumer; /* NULL: none */
     lyc_key_scheme scheme;
     bool keep_scheme, keep_dtype;
-    bool original_paths;
-    const char *first_text; /* beginning of kohya's names of the first text encoder: "lora_te" or "lora_te1" */
+    lyc_layer_naming naming;
     lyc_convert_layer *layers;
     size_t count;
     lyc_hashmap tensors; /* by name in the output: lyc_convert_tensor */

@@ -17,32 +17,13 @@ lyc_key_scheme lyc_convert_scheme(const lyc_conversion *c, const lyc_file_layer 
     return c->keep_scheme ? layer->scheme : c->scheme;
 }
 
-/* Names of transformers are always those of the original code where they are kohya's, and diffusers' elsewhere. */
-static const char *path_of(const lyc_conversion *c, const lyc_file_layer *layer)
-{
-    const lyc_key_scheme scheme = lyc_convert_scheme(c, layer);
-    const bool transformer = strcmp(layer->component, "transformer") == 0;
-    const bool unet = strcmp(layer->component, "unet") == 0;
-    const bool original = (scheme == LYC_KEY_KOHYA && (transformer || (unet && c->original_paths))) ||
-                          (scheme == LYC_KEY_BARE && (transformer || unet));
-    return original ? layer->entry->original : layer->entry->name;
-}
-
-static const char *text_prefix(const lyc_conversion *c, const char *component)
-{
-    if (strcmp(component, "text_encoder_2") == 0) {
-        return "lora_te2";
-    }
-    return strcmp(component, "text_encoder_3") == 0 ? "lora_te3" : c->first_text;
-}
-
 const char *lyc_convert_name(lyc_conversion *c, const lyc_file_layer *layer)
 {
     const lyc_key_scheme scheme = lyc_convert_scheme(c, layer);
     if (scheme == layer->scheme && c->options->paths == NULL) {
         return layer->name;
     }
-    return lyc_key_layer_name(&c->arena, scheme, layer->component, path_of(c, layer), text_prefix(c, layer->component));
+    return lyc_layer_naming_name(&c->arena, &c->naming, scheme, layer);
 }
 
 /* --- forms ---------------------------------------------------------------------------------------------------------

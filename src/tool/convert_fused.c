@@ -78,7 +78,7 @@ static lyc_status rank_of(int64_t *rank, lyc_adapter_target *target, const lyc_c
 
 static const char *name_of(lyc_conversion *c, const lyc_file_layer *source, const char *path)
 {
-    return lyc_key_layer_name(&c->arena, lyc_convert_scheme(c, source), source->component, path, c->first_text);
+    return lyc_key_layer_name(&c->arena, lyc_convert_scheme(c, source), source->component, path, c->naming.first_text);
 }
 
 static lyc_status choose_rows(lyc_convert_layer layers[LYC_FUSED_PARTS], int *count, lyc_conversion *c, size_t index,

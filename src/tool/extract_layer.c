@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "tensor/shape.h"
 #include "tool/extract.h"
+#include "tool/quantile.h"
 #include "tool/truncated_svd.h"
 
 static lyc_status no_memory(lyc_error *err)
@@ -134,39 +135,8 @@ static lyc_status choose_rank(lyc_extract_layer *layer, const float *d, lyc_erro
 /* --- a sparse remainder --------------------------------------------------------------------------------------------
  */
 
-/* The k-th smallest of x [n], which is put into another order (Hoare's selection). */
-static float select_smallest(float *x, int64_t n, int64_t k)
-{
-    int64_t low = 0, high = n - 1;
-    while (low < high) {
-        const float pivot = x[low + (high - low) / 2];
-        int64_t i = low, j = high;
-        while (i <= j) {
-            while (x[i] < pivot) {
-                i++;
-            }
-            while (x[j] > pivot) {
-                j--;
-            }
-            if (i <= j) {
-                const float swap = x[i];
-                x[i++] = x[j];
-                x[j--] = swap;
-            }
-        }
-        if (k <= j) {
-            high = j;
-        } else if (k >= i) {
-            low = i;
-        } else {
-            break;
-        }
-    }
-    return x[k];
-}
-
-/* torch.quantile of |x| [n], by linear interpolation between its neighbours. */
-static lyc_status quantile(float *out, const float *x, int64_t n, double part, lyc_error *err)
+/* The quantile of |x| [n]. */
+static lyc_status quantile_of_sizes(float *out, const float *x, int64_t n, double part, lyc_error *err)
 {
     float *sizes = lyc_alloc_zero((size_t)n, sizeof *sizes);
     if (sizes == NULL) {
@@ -175,11 +145,7 @@ static lyc_status quantile(float *out, const float *x, int64_t n, double part, l
     for (int64_t i = 0; i < n; i++) {
         sizes[i] = fabsf(x[i]);
     }
-    const double at = part * (double)(n - 1);
-    const int64_t below = (int64_t)floor(at);
-    const float low = select_smallest(sizes, n, below);
-    const float high = below + 1 < n ? select_smallest(sizes, n, below + 1) : low;
-    *out = low + (high - low) * (float)(at - (double)below);
+    *out = lyc_quantile(sizes, n, part);
     lyc_free(sizes);
     return LYC_OK;
 }
@@ -191,7 +157,7 @@ static lyc_status keep_sparse(lyc_extract_layer *layer, float *left, lyc_error *
     const int64_t columns = columns_of(layer), n = layer->out * columns;
     float limit = 0.0F;
     int64_t count = 0, k = 0;
-    LYC_TRY(quantile(&limit, left, n, o->sparsity > 0.0 ? o->sparsity : 0.98, err));
+    LYC_TRY(quantile_of_sizes(&limit, left, n, o->sparsity > 0.0 ? o->sparsity : 0.98, err));
     for (int64_t i = 0; i < n; i++) {
         count += fabsf(left[i]) >= limit;
     }

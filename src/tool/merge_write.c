@@ -167,13 +167,6 @@ static lyc_status write_copied(writing *w, lyc_safetensors_writer *writer, const
  */
 
 /* The name of a file without folder and ending. */
-static lyc_span stem_of(const char *path)
-{
-    lyc_span name = lyc_path_name(path);
-    name.length -= lyc_span_ends_with(name, ".safetensors") ? strlen(".safetensors") : 0;
-    return name;
-}
-
 static lyc_status set_metadata(lyc_safetensors_plan *plan, const writing *w, const lyc_safetensors *file,
                                lyc_error *err)
 {
@@ -189,10 +182,10 @@ static lyc_status set_metadata(lyc_safetensors_plan *plan, const writing *w, con
     if (lyc_base_model_is_folder(w->plan->model)) {
         return LYC_OK;
     }
-    const lyc_span base = stem_of(o->base), output = stem_of(o->output);
+    const lyc_span base = lyc_tool_stem(o->base), output = lyc_tool_stem(o->output);
     lyc_strbuf_append_n(&from, base.text, base.length);
     for (size_t i = 0; i < o->adapter_count; i++) {
-        const lyc_span name = stem_of(o->adapters[i].path);
+        const lyc_span name = lyc_tool_stem(o->adapters[i].path);
         lyc_strbuf_append(&from, ", ");
         lyc_strbuf_append_n(&from, name.text, name.length);
     }

@@ -8,6 +8,7 @@
 
 #include "base/file_writer.h"
 #include "base/memory.h"
+#include "base/path.h"
 
 lyc_status lyc_tool_output_check(const lyc_tool_output_options *o, uint64_t bytes, lyc_error *err)
 {
@@ -24,6 +25,13 @@ lyc_status lyc_tool_output_check(const lyc_tool_output_options *o, uint64_t byte
     const lyc_status status = lyc_file_writer_check(o->path, &options, err);
     lyc_free(ids);
     return status;
+}
+
+lyc_span lyc_tool_stem(const char *path)
+{
+    lyc_span name = lyc_path_name(path);
+    name.length -= lyc_span_ends_with(name, ".safetensors") ? strlen(".safetensors") : 0;
+    return name;
 }
 
 lyc_status lyc_tool_dtype(lyc_dtype *out, bool *keep, const char *name, lyc_error *err)

@@ -104,18 +104,12 @@ static void describe(layer *l, const lyc_truncated_svd *svd, int64_t rank)
 /* The first `rank` ranks, which may be more than there are: the rest is zero. */
 static lyc_status take_ranks(layer *l, const lyc_truncated_svd *svd, int64_t rank, lyc_error *err)
 {
-    const int64_t used = rank < svd->rank ? rank : svd->rank;
     l->up = lyc_alloc_zero((size_t)(svd->rows * rank), sizeof *l->up);
     l->down = lyc_alloc_zero((size_t)(rank * svd->columns), sizeof *l->down);
     if (l->up == NULL || l->down == NULL) {
         return no_memory(err);
     }
-    for (int64_t row = 0; row < svd->rows; row++) {
-        for (int64_t k = 0; k < used; k++) {
-            l->up[row * rank + k] = svd->u[row * svd->rank + k] * svd->s[k];
-        }
-    }
-    memcpy(l->down, svd->v, (size_t)(used * svd->columns) * sizeof *l->down);
+    lyc_truncated_svd_factors(l->up, l->down, svd, rank);
     l->up_shape.dims[1] = rank;
     l->down_shape.dims[0] = rank;
     l->report.resized = true;

@@ -330,8 +330,27 @@ lyc_status lyc_truncated_svd_compute(lyc_truncated_svd *out, const float *a, int
 typedef struct factors {
     float *up, *down; /* by columns: up^T [inner,rows], down^T [columns,inner] */
     float *up_tau, *down_tau, *core, *left, *right;
-    int64_t k1, k2; /* min(inner, rows), min(inner, columns) */
+    double *lower, *upper, *exact; /* the triangles, and the core before it is rounded */
+    int64_t k1, k2;                /* min(inner, rows), min(inner, columns) */
 } factors;
+
+/* core [k2,k1] = R L, in f64. */
+static void multiply_triangles(factors *f, int64_t inner, int64_t columns)
+{
+    for (int64_t q = 0; q < inner; q++) {
+        for (int64_t i = 0; i <= q && i < f->k2; i++) {
+            f->upper[q * f->k2 + i] = (double)f->down[q * columns + i];
+        }
+        for (int64_t j = 0; j <= q && j < f->k1; j++) {
+            f->lower[j * inner + q] = (double)f->up[j * inner + q];
+        }
+    }
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)f->k2, (int)f->k1, (int)inner, 1.0, f->upper,
+                (int)f->k2, f->lower, (int)inner, 0.0, f->exact, (int)f->k2);
+    for (int64_t i = 0; i < f->k1 * f->k2; i++) {
+        f->core[i] = (float)f->exact[i];
+    }
+}
 
 /* up^T = L Q1, down^T = Q2 R; the core is by columns [k2,k1] R-transposed ... of down^T up^T = Q2 (R L) Q1. */
 static lyc_status product(lyc_truncated_svd *out, factors *f, int64_t inner, lyc_error *err)
@@ -341,15 +360,7 @@ static lyc_status product(lyc_truncated_svd *out, factors *f, int64_t inner, lyc
     LYC_TRY(check_lapack(LAPACKE_sgelqf(LAPACK_COL_MAJOR, r, rows, f->up, r, f->up_tau), out->rows, out->columns, err));
     LYC_TRY(check_lapack(LAPACKE_sgeqrf(LAPACK_COL_MAJOR, columns, r, f->down, columns, f->down_tau), out->rows,
                          out->columns, err));
-    for (int64_t j = 0; j < k1; j++) {
-        for (int64_t i = 0; i < k2; i++) {
-            double sum = 0.0;
-            for (int64_t q = i > j ? i : j; q < inner; q++) {
-                sum += (double)f->down[q * out->columns + i] * (double)f->up[j * inner + q];
-            }
-            f->core[j * k2 + i] = (float)sum;
-        }
-    }
+    multiply_triangles(f, inner, out->columns);
     LYC_TRY(check_lapack(LAPACKE_sorglq(LAPACK_COL_MAJOR, k1, rows, k1, f->up, r, f->up_tau), out->rows, out->columns,
                          err));
     LYC_TRY(check_lapack(LAPACKE_sorgqr(LAPACK_COL_MAJOR, columns, k2, k2, f->down, columns, f->down_tau), out->rows,
@@ -384,8 +395,11 @@ lyc_status lyc_truncated_svd_product(lyc_truncated_svd *out, const float *up, co
     f.core = lyc_arena_alloc(&arena, (size_t)(f.k1 * f.k2), sizeof(float));
     f.left = lyc_arena_alloc(&arena, (size_t)(f.k2 * f.k2), sizeof(float));
     f.right = lyc_arena_alloc(&arena, (size_t)(f.k1 * f.k1), sizeof(float));
+    f.upper = lyc_arena_alloc(&arena, (size_t)(f.k2 * inner), sizeof(double));
+    f.lower = lyc_arena_alloc(&arena, (size_t)(inner * f.k1), sizeof(double));
+    f.exact = lyc_arena_alloc(&arena, (size_t)(f.k1 * f.k2), sizeof(double));
     if (f.up == NULL || f.down == NULL || f.up_tau == NULL || f.down_tau == NULL || f.core == NULL || f.left == NULL ||
-        f.right == NULL) {
+        f.right == NULL || f.upper == NULL || f.lower == NULL || f.exact == NULL) {
         status = no_memory(err, rows, columns);
         goto done;
     }
@@ -404,6 +418,17 @@ void lyc_truncated_svd_clear(lyc_truncated_svd *svd)
     lyc_free(svd->s);
     lyc_free(svd->v);
     *svd = (lyc_truncated_svd){0};
+}
+
+void lyc_truncated_svd_factors(float *up, float *down, const lyc_truncated_svd *svd, int64_t ranks)
+{
+    const int64_t used = smaller(ranks, svd->rank);
+    for (int64_t row = 0; row < svd->rows; row++) {
+        for (int64_t k = 0; k < used; k++) {
+            up[row * ranks + k] = svd->u[row * svd->rank + k] * svd->s[k];
+        }
+    }
+    memcpy(down, svd->v, (size_t)(used * svd->columns) * sizeof *down);
 }
 
 double lyc_truncated_svd_energy(const lyc_truncated_svd *svd, int64_t ranks)

@@ -37,6 +37,10 @@ lyc_status lyc_truncated_svd_product(lyc_truncated_svd *out, const float *up, co
 
 void lyc_truncated_svd_clear(lyc_truncated_svd *svd);
 
+/* The first ranks as up [rows,ranks] = u diag(s) and down [ranks,columns] = v; what is beyond those that there are
+ * stays as it is. */
+void lyc_truncated_svd_factors(float *up, float *down, const lyc_truncated_svd *svd, int64_t ranks);
+
 /* All singular values without vectors, s [min(rows,columns)] descending, from a A^T in f64: those below 1e-6 of the
  * largest have few right digits. */
 lyc_status lyc_singular_values(double *s, const float *a, int64_t rows, int64_t columns, lyc_error *err);
