@@ -1,8 +1,8 @@
 /* damaged.c - makes damaged safetensors files of a good one, and sees them refused
  *
- * The good file has metadata and three tensors. Damage: cut at every byte; every length of the header that is wrong;
- * each value of the header replaced by others; each mark of its JSON left out, doubled and made blank. Nothing here is
- * random.
+ * The good file has metadata and three tensors, one of them an adapter. Damage: cut at every byte; every length of the
+ * header that is wrong; each value of the header replaced by others; each mark of its JSON left out, doubled and made
+ * blank. Nothing here is random.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,10 +16,11 @@
 
 enum { DATA_BYTES = 33, FILE_MAX = 4096, LEAST_FILES = 500 };
 
-static const char good_header[] = "{\"__metadata__\":{\"k\":\"v\"},"
-                                  "\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
-                                  "\"b\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[24,32]},"
-                                  "\"c\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[32,33]}}";
+static const char good_header[] =
+    "{\"__metadata__\":{\"k\":\"v\"},"
+    "\"lora_unet_mid_block_attentions_0_proj_in.diff\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+    "\"b\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[24,32]},"
+    "\"c\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[32,33]}}";
 
 /* Part of the good header, and what may not stand there. */
 typedef struct replacement {
@@ -89,7 +90,8 @@ static const replacement replacements[] = {
       "{\"k\":\"v\",}", "{\"k\"}", "{\"k\":\"\\ud800\"}", "{\"k\":\"\\x41\"}", "{\"k\":\"\xff\"}", "{\"k\":\"\n\"}",
       "{k:\"v\"}", "{\"k\":true}"}},
     {"\"b\"",
-     {"\"a\"", "\"c\"", "\"b\\ud800\"", "\"\xc0\x80\"", "\"\x01\"", "b", "1", "null", "\"b\\\"", "\"\\u001b\""}},
+     {"\"lora_unet_mid_block_attentions_0_proj_in.diff\"", "\"c\"", "\"b\\ud800\"", "\"\xc0\x80\"", "\"\x01\"", "b",
+      "1", "null", "\"b\\\"", "\"\\u001b\""}},
     {"\"dtype\":\"F32\",", {"", "\"dtype\":\"F32\",\"dtype\":\"F32\",", "\"Dtype\":\"F32\",", "dtype:\"F32\","}},
     {"\"shape\":[2,3],", {"", "\"shape\":[2,3],\"shape\":[2,3],", "\"shapes\":[2,3],"}},
     {",\"data_offsets\":[0,24]", {"", ",\"data_offsets\":[0,24],\"data_offsets\":[0,24]", ",\"offsets\":[0,24]"}},

@@ -3,7 +3,7 @@ for shell in bash zsh fish; do
     lycoris completion $shell >script.$shell
     ! command -v $shell >/dev/null || $shell -n script.$shell || echo "$shell: not valid"
 done
-lycoris help | sed -n "/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p" | while read -r command; do
+lycoris help | sed -n "/^Commands:/,/^$/s/^  \([a-z][a-z-]*\)\( .*\)*$/\1/p" | while read -r command; do
     for shell in bash zsh fish; do
         grep -qw -- "$command" script.$shell || echo "$shell: no $command"
     done

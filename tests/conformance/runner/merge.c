@@ -1,7 +1,7 @@
-/* merge.c - adapters merged into a model, against LyCORIS' tool
+/* merge.c - adapters merged into a model, against LyCORIS' tool and sd-scripts' merge_lora.py
  *
- *     "base", "adapter": files; "scale": the strength; "changed_tensors": name to shape, norm and weighted sum;
- *     "selected_full_tensors": a file with some of them
+ *     "base", "adapter": files; "scale": the strength, or "inputs" and "ratios" of one; "changed_tensors": name to
+ * shape, norm and weighted sum; "selected_full_tensors": a file with some of them
  *
  * Tensors that are not named must be the base's, bit for bit. DoRA at other strengths is asked for as LyCORIS has it.
  *
@@ -73,7 +73,8 @@ static lyc_status compare_merged(lyc_result *result, lyc_case *c, const char *me
 
 static bool recognise(lyc_case *c)
 {
-    return lyc_case_has(c, "adapter") && lyc_case_has(c, "base") && lyc_case_has(c, "changed_tensors");
+    return (lyc_case_has(c, "adapter") || lyc_case_has(c, "inputs")) && lyc_case_has(c, "base") &&
+           lyc_case_has(c, "changed_tensors");
 }
 
 static lyc_status run(lyc_result *result, lyc_case *c, lyc_error *err)
@@ -86,12 +87,18 @@ static lyc_status run(lyc_result *result, lyc_case *c, lyc_error *err)
         return LYC_OK;
     }
     LYC_TRY(lyc_case_path(base, sizeof base, c, lyc_case_text(c, "base"), err));
-    LYC_TRY(lyc_case_path(adapter, sizeof adapter, c, lyc_case_text(c, "adapter"), err));
+    const json_t *inputs = json_object_get(c->json, "inputs");
+    const char *name = inputs == NULL ? lyc_case_text(c, "adapter") : json_string_value(json_array_get(inputs, 0));
+    if (name == NULL || json_array_size(inputs) > 1) {
+        return lyc_fail(err, LYC_E_FORMAT, "%zu adapters, expected one", json_array_size(inputs));
+    }
+    LYC_TRY(lyc_case_path(adapter, sizeof adapter, c, name, err));
     const int descriptor = mkstemp(output);
     if (descriptor < 0) {
         return lyc_fail(err, LYC_E_OUTPUT, "no temporary file");
     }
-    const double scale = json_number_value(json_object_get(c->json, "scale"));
+    const double scale = json_number_value(inputs == NULL ? json_object_get(c->json, "scale")
+                                                          : json_array_get(json_object_get(c->json, "ratios"), 0));
     const lyc_merge_adapter adapters[] = {{adapter, scale, scale}};
     const lyc_merge_options options = {.base = base,
                                        .output = output,
