@@ -325,9 +325,8 @@ static lyc_status check_numbers(const lyc_conversion *c, const lyc_tensor_view *
     return LYC_OK;
 }
 
-static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
+static lyc_status make_tensor(const void **data, lyc_conversion *c, const lyc_tensor_view *tensor, lyc_error *err)
 {
-    lyc_conversion *c = context;
     const lyc_convert_tensor *t = lyc_hashmap_get(&c->tensors, lyc_span_of(tensor->name));
     if (t->copied != NULL) {
         LYC_TRY(narrow(data, c, t->copied, tensor, err));
@@ -343,13 +342,21 @@ static lyc_status produce(void *context, const void **data, const lyc_tensor_vie
     return lyc_fail(err, LYC_E_ARGUMENT, "'%s' is not made by its layer", tensor->name);
 }
 
+/* With the last tensor it is known whether the file stayed as it was, before the output takes its place. */
+static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
+{
+    lyc_conversion *c = context;
+    LYC_TRY(make_tensor(data, c, tensor, err));
+    return --c->left > 0 ? LYC_OK : lyc_safetensors_check(lyc_network_file_tensors(c->file), err);
+}
+
 static lyc_status write_file(const char *path, lyc_conversion *c, lyc_safetensors_plan *plan, const lyc_task *task,
                              lyc_error *err)
 {
     const lyc_safetensors *inputs[] = {lyc_network_file_tensors(c->file)};
     const lyc_safetensors_writer_options options = {.force = c->options->force, .inputs = inputs, .input_count = 1};
-    LYC_TRY(lyc_hashed_write(path, plan, &options, produce, c, "writing", task, err));
-    return lyc_safetensors_check(inputs[0], err);
+    c->left = lyc_safetensors_plan_count(plan);
+    return lyc_hashed_write(path, plan, &options, produce, c, "writing", task, err);
 }
 
 /* A folder of PEFT says ranks and scales of all layers beside the tensors: it is written as a network is. */
