@@ -37,8 +37,14 @@ typedef struct fault_plan {
     lyc_file_call call;
     uint64_t call_number;
     int error;
-    bool full_disk; /* behind standard output */
+    bool full_disk;     /* behind standard output */
+    const char *folder; /* to run in, as it is, and which stays; NULL: a new one */
+    double kill_s;      /* killed after so long; 0: not */
+    uint64_t room;      /* bytes of a disk of its own for the folder; 0: no such disk */
 } fault_plan;
+
+/* The exit status when there can be no such disk. */
+enum { FAULT_NO_DISK = 77 };
 
 /* How a run ended. */
 typedef struct fault_result {
@@ -46,7 +52,7 @@ typedef struct fault_result {
     double seconds;
     char *out, *err; /* standard output and error, NUL-terminated */
     size_t out_size;
-    char *folder; /* names, sizes and contents of the files in its folder */
+    char *folder; /* names, sizes, checksums and beginnings of the files in its folder */
     uint64_t allocations;
     uint64_t calls[LYC_CALL_COUNT];
 } fault_result;
@@ -55,11 +61,28 @@ typedef struct fault_result {
 void fault_run(fault_result *r, const fault_command *c, const fault_plan *plan);
 void fault_result_clear(fault_result *r);
 
+/* A new folder with the command's files, for several runs; what is in it, as fault_result has it; its end. */
+void fault_folder_make(char *path, size_t size, const fault_command *c);
+char *fault_folder_describe(const char *folder);
+void fault_folder_remove(const char *folder);
+
+/* Seconds that a line may take. */
+double fault_seconds(void);
+
+/* Whether the command said what was wrong, once. */
+bool fault_says_one_thing(const fault_result *r);
+
 /* Whether the files of the folder are what they were before the command ran. */
 bool fault_folder_untouched(const fault_result *r, const fault_command *c);
 
 /* Prints what was tried and how it ended. */
 void fault_complain(const fault_result *r, const fault_command *c, const char *what, const char *expected);
+
+/* Outputs that are whole or not there (outputs.c): killed at many moments, several at once, on a disk that is too
+ * small. Each returns the number of failures. */
+int fault_kill(const fault_command *c, const fault_result *good);
+int fault_together(const fault_command *c, const fault_result *good);
+int fault_little_room(const fault_command *c, const fault_result *good);
 
 /* Damaged files (damaged.c): runs the commands on each. Returns the number of failures. */
 int fault_damaged(const char *list);

@@ -1,4 +1,5 @@
-/* main.c - fault memory|io|damaged LIST [NAME]: every command of the list under failure; README.md says what must hold
+/* main.c - fault memory|io|kill|together|room|damaged LIST [NAME]: every command of the list under failure; README.md
+ * says what must hold
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,7 +12,7 @@
 
 enum { STATUS_INPUT = 2, STATUS_OUTPUT = 5, STATUS_MEMORY = 7 };
 
-static double seconds_a_line(void)
+double fault_seconds(void)
 {
     const char *text = getenv("FAULT_SECONDS");
     return text != NULL ? atof(text) : 10.0;
@@ -20,7 +21,7 @@ static double seconds_a_line(void)
 /* 1 when all attempts fit into the time, else how many to go on at a time. */
 static uint64_t stride_for(uint64_t attempts, double seconds_each)
 {
-    const double strides = (double)attempts * seconds_each / seconds_a_line();
+    const double strides = (double)attempts * seconds_each / fault_seconds();
     return strides > 1.0 ? (uint64_t)strides + 1 : 1;
 }
 
@@ -31,7 +32,7 @@ static bool is_undisturbed(const fault_result *r, const fault_result *good)
 }
 
 /* One message, not a trace of what it led to. */
-static bool says_one_thing(const fault_result *r)
+bool fault_says_one_thing(const fault_result *r)
 {
     return strncmp(r->err, "lycoris", 7) == 0;
 }
@@ -40,7 +41,8 @@ static bool says_one_thing(const fault_result *r)
 
 static bool memory_ok(const fault_result *r, const fault_result *good, const fault_command *c)
 {
-    return is_undisturbed(r, good) || (r->status == STATUS_MEMORY && says_one_thing(r) && fault_folder_untouched(r, c));
+    return is_undisturbed(r, good) ||
+           (r->status == STATUS_MEMORY && fault_says_one_thing(r) && fault_folder_untouched(r, c));
 }
 
 static int fail_allocations(const fault_command *c, const fault_result *good)
@@ -85,7 +87,7 @@ static bool io_ok(const fault_result *r, const fault_result *good, const fault_c
      * so. */
     const bool written = plan->call == LYC_CALL_SYNC && r->status == STATUS_OUTPUT && r->err != NULL &&
                          strstr(r->err, "is written, but") != NULL;
-    return (r->status == STATUS_INPUT || r->status == STATUS_OUTPUT) && says_one_thing(r) &&
+    return (r->status == STATUS_INPUT || r->status == STATUS_OUTPUT) && fault_says_one_thing(r) &&
            (written || fault_folder_untouched(r, c));
 }
 
@@ -113,7 +115,8 @@ static int fill_disk(const fault_command *c, const fault_result *good)
 {
     fault_result r;
     fault_run(&r, c, &(fault_plan){.full_disk = true});
-    const bool ok = good->out_size == 0 ? r.status == good->status : r.status == STATUS_OUTPUT && says_one_thing(&r);
+    const bool ok =
+        good->out_size == 0 ? r.status == good->status : r.status == STATUS_OUTPUT && fault_says_one_thing(&r);
     if (!ok) {
         fault_complain(&r, c, "standard output on a full disk", "5");
     }
@@ -171,17 +174,24 @@ static int try_list(const char *path, const char *only, int (*fail)(const fault_
 
 int main(int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        int (*fail)(const fault_command *c, const fault_result *good);
+    } ways[] = {{"memory", fail_allocations},
+                {"io", fail_io},
+                {"kill", fault_kill},
+                {"together", fault_together},
+                {"room", fault_little_room}};
     const char *only = argc > 3 ? argv[3] : NULL;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    if (argc > 2 && strcmp(argv[1], "memory") == 0) {
-        return try_list(argv[2], only, fail_allocations) > 0;
-    }
-    if (argc > 2 && strcmp(argv[1], "io") == 0) {
-        return try_list(argv[2], only, fail_io) > 0;
+    for (size_t i = 0; argc > 2 && i < sizeof ways / sizeof ways[0]; i++) {
+        if (strcmp(argv[1], ways[i].name) == 0) {
+            return try_list(argv[2], only, ways[i].fail) > 0;
+        }
     }
     if (argc > 2 && strcmp(argv[1], "damaged") == 0) {
         return fault_damaged(argv[2]) > 0;
     }
-    fprintf(stderr, "usage: fault memory|io|damaged LIST [NAME]\n");
+    fprintf(stderr, "usage: fault memory|io|kill|together|room|damaged LIST [NAME]\n");
     return 1;
 }

@@ -2,14 +2,17 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#define _GNU_SOURCE /* MAP_ANONYMOUS, mkdtemp */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, mkdtemp, unshare */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,7 +24,7 @@
 /* The program's main, renamed when it was compiled for these tests. */
 int lyc_program_main(int argc, char **argv);
 
-static const char old_contents[] = "the old file stays whole\n";
+static const char old_contents[] = "the old file stays whole";
 
 /* Numbers that the child tells the parent. */
 typedef struct counts {
@@ -145,8 +148,17 @@ static int not_dots(const struct dirent *entry)
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-/* "name size: first line" of each file in order, and removes it. */
-static char *describe_and_remove(const char *folder)
+static uint32_t checksum(const char *data, size_t size)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < size; i++) {
+        h = (h ^ (unsigned char)data[i]) * 16777619u;
+    }
+    return h;
+}
+
+/* A line "name size checksum: beginning" for each file in order. */
+static char *describe(const char *folder, bool and_remove)
 {
     struct dirent **names;
     const int n = scandir(folder, &names, not_dots, alphasort);
@@ -157,18 +169,52 @@ static char *describe_and_remove(const char *folder)
         size_t size;
         snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
         char *data = read_file(&size, path);
+        const size_t line = strcspn(data, "\n"), shown = line < 80 ? line : 80;
         if (text != NULL && length < (1 << 13)) {
-            length += (size_t)snprintf(text + length, 1 << 12, "%s %zu: %.80s\n", names[i]->d_name, size, data);
+            length += (size_t)snprintf(text + length, 1 << 12, "%s %zu %08x: %.*s\n", names[i]->d_name, size,
+                                       (unsigned)checksum(data, size), (int)shown, data);
         }
         free(data);
-        remove(path);
+        if (and_remove) {
+            remove(path);
+        }
         free(names[i]);
     }
     if (n >= 0) {
         free(names);
     }
-    rmdir(folder);
+    if (and_remove) {
+        rmdir(folder);
+    }
     return text;
+}
+
+static void write_files(const char *folder, const fault_command *c)
+{
+    for (int i = 0; i < c->n_files; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s", folder, c->files[i]);
+        FILE *file = fopen(path, "wb");
+        if (file == NULL || fputs(old_contents, file) == EOF || fclose(file) != 0) {
+            stop(path);
+        }
+    }
+}
+
+void fault_folder_make(char *path, size_t size, const fault_command *c)
+{
+    make_folder(path, size);
+    write_files(path, c);
+}
+
+char *fault_folder_describe(const char *folder)
+{
+    return describe(folder, false);
+}
+
+void fault_folder_remove(const char *folder)
+{
+    free(describe(folder, true));
 }
 
 bool fault_folder_untouched(const fault_result *r, const fault_command *c)
@@ -176,8 +222,9 @@ bool fault_folder_untouched(const fault_result *r, const fault_command *c)
     char expected[1 << 12] = "";
     size_t length = 0;
     for (int i = 0; i < c->n_files; i++) { /* in alphabetical order in the list */
-        length += (size_t)snprintf(expected + length, sizeof expected - length, "%s %zu: %s\n", c->files[i],
-                                   sizeof old_contents - 1, old_contents);
+        length += (size_t)snprintf(expected + length, sizeof expected - length, "%s %zu %08x: %s\n", c->files[i],
+                                   sizeof old_contents - 1, (unsigned)checksum(old_contents, sizeof old_contents - 1),
+                                   old_contents);
     }
     return strcmp(r->folder, expected) == 0;
 }
@@ -203,19 +250,42 @@ static void arm(const fault_plan *plan)
     }
 }
 
+/* A disk of so many bytes in place of the folder, that nobody else sees and that ends with the process. */
+static void mount_disk(const char *folder, const fault_command *c, uint64_t room)
+{
+    char options[64];
+    snprintf(options, sizeof options, "size=%llu", (unsigned long long)room);
+    const bool alone = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+    if (!alone || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", folder, "tmpfs", 0, options) != 0) {
+        _exit(FAULT_NO_DISK);
+    }
+    write_files(folder, c);
+}
+
+/* What is on a disk that ends with the process. */
+static void tell_folder(const char *streams)
+{
+    char path[1024];
+    char *text = describe(".", false);
+    snprintf(path, sizeof path, "%s/folder", streams);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || text == NULL || fputs(text, file) == EOF || fclose(file) != 0) {
+        stop(path);
+    }
+    free(text);
+}
+
 /* The child's part; does not return. */
 static void run_child(const fault_command *c, const fault_plan *plan, const char *folder, const char *streams,
                       counts *told)
 {
     char path[1024];
+    if (plan->room > 0) {
+        mount_disk(folder, c, plan->room);
+    }
     if (chdir(folder) != 0) {
         stop(folder);
-    }
-    for (int i = 0; i < c->n_files; i++) {
-        FILE *file = fopen(c->files[i], "wb");
-        if (file == NULL || fputs(old_contents, file) == EOF || fclose(file) != 0) {
-            stop(c->files[i]);
-        }
     }
     snprintf(path, sizeof path, "%s/out", streams);
     redirect(STDOUT_FILENO, plan->full_disk ? "/dev/full" : path);
@@ -231,7 +301,17 @@ static void run_child(const fault_command *c, const fault_plan *plan, const char
     for (int call = 0; call < LYC_CALL_COUNT; call++) {
         told->calls[call] = lyc_file_calls((lyc_file_call)call);
     }
+    if (plan->room > 0) {
+        tell_folder(streams);
+    }
     exit(status); /* the leak checker looks, and may say otherwise */
+}
+
+static void wait_and_kill(pid_t child, double seconds)
+{
+    const struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&t, NULL);
+    kill(child, SIGKILL); /* of a child that has ended and was not waited for: nothing happens */
 }
 
 static double seconds_now(void)
@@ -247,7 +327,11 @@ void fault_run(fault_result *r, const fault_command *c, const fault_plan *plan)
     char streams[512];
     char path[1024];
     size_t size;
-    make_folder(folder, sizeof folder);
+    if (plan->folder != NULL) {
+        snprintf(folder, sizeof folder, "%s", plan->folder);
+    } else {
+        fault_folder_make(folder, sizeof folder, c);
+    }
     make_folder(streams, sizeof streams);
     counts *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (told == MAP_FAILED) {
@@ -259,13 +343,16 @@ void fault_run(fault_result *r, const fault_command *c, const fault_plan *plan)
     if (child == 0) {
         run_child(c, plan, folder, streams, told);
     }
+    if (child > 0 && plan->kill_s > 0.0) {
+        wait_and_kill(child, plan->kill_s);
+    }
     int state;
     if (child < 0 || waitpid(child, &state, 0) != child) {
         stop("child process");
     }
     *r = (fault_result){.status = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state),
                         .seconds = seconds_now() - start,
-                        .folder = describe_and_remove(folder),
+                        .folder = describe(folder, plan->folder == NULL),
                         .allocations = told->allocations};
     memcpy(r->calls, told->calls, sizeof r->calls);
     munmap(told, sizeof *told);
@@ -273,7 +360,12 @@ void fault_run(fault_result *r, const fault_command *c, const fault_plan *plan)
     r->out = read_file(&r->out_size, path);
     snprintf(path, sizeof path, "%s/err", streams);
     r->err = read_file(&size, path);
-    free(describe_and_remove(streams));
+    if (plan->room > 0) {
+        snprintf(path, sizeof path, "%s/folder", streams);
+        free(r->folder);
+        r->folder = read_file(&size, path);
+    }
+    free(describe(streams, true));
 }
 
 void fault_result_clear(fault_result *r)
