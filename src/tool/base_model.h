@@ -93,6 +93,12 @@ typedef struct lyc_base_module_name {
 size_t lyc_base_model_module_count(const lyc_base_model *model);
 lyc_base_module_name lyc_base_model_module(const lyc_base_model *model, size_t index);
 
+/* The rows of a weight or bias, one piece under the other, in f32: out [elements of pieces->shape]; and the weight as
+ * [out,in..], whatever the tensor has. */
+lyc_status lyc_base_pieces_read(float *out, const lyc_base_model *model, const lyc_base_pieces *pieces, lyc_error *err);
+lyc_status lyc_base_weight_read(float *out, const lyc_base_model *model, const lyc_base_module *module, lyc_error *err);
+
+/* The whole tensor that rows are of. */
 lyc_tensor_view lyc_base_model_tensor(const lyc_base_model *model, const lyc_base_rows *rows);
 
 #endif

@@ -44,37 +44,6 @@ static void transpose(float *out, const float *in, int64_t rows, int64_t columns
     }
 }
 
-/* Pieces one under the other, in f32. */
-static lyc_status gather(float *out, const lyc_merge_plan *p, const lyc_base_pieces *pieces, lyc_error *err)
-{
-    for (int i = 0; i < pieces->count; i++) {
-        const lyc_tensor_view view = lyc_base_model_tensor(p->model, &pieces->pieces[i]);
-        const size_t n = (size_t)lyc_shape_elements(&view.shape);
-        LYC_TRY(lyc_dtype_convert_parallel(out, LYC_F32, view.data, view.dtype, n, err));
-        out += n;
-    }
-    return LYC_OK;
-}
-
-static lyc_status gather_weight(float *out, const work *w, lyc_error *err)
-{
-    const lyc_base_module *base = &w->module->base;
-    const lyc_shape *shape = &base->weight.shape;
-    if (!base->transposed) {
-        return gather(out, w->plan, &base->weight, err);
-    }
-    float *stored = lyc_alloc_zero(w->elements, sizeof *stored);
-    if (stored == NULL) {
-        return no_memory(err);
-    }
-    const lyc_status status = gather(stored, w->plan, &base->weight, err);
-    if (status == LYC_OK) {
-        transpose(out, stored, shape->dims[1], shape->dims[0]);
-    }
-    lyc_free(stored);
-    return status;
-}
-
 /* --- changes -------------------------------------------------------------------------------------------------------
  */
 
@@ -246,7 +215,7 @@ static lyc_status begin(work *w, lyc_error *err)
         (o->independent && w->base == NULL)) {
         return no_memory(err);
     }
-    LYC_TRY(gather_weight(w->weight, w, err));
+    LYC_TRY(lyc_base_weight_read(w->weight, w->plan->model, &w->module->base, err));
     if (w->base != NULL) {
         memcpy(w->base, w->weight, w->elements * sizeof *w->base);
     }
@@ -312,7 +281,7 @@ static lyc_status put_bias(float *out, const lyc_merge_plan *p, const lyc_merge_
     float *sum = lyc_alloc_zero(w.outputs, sizeof *sum);
     w.bias = lyc_alloc_zero(w.outputs, sizeof *w.bias);
     status = status == LYC_OK && (sum == NULL || w.bias == NULL) ? no_memory(err) : status;
-    status = status == LYC_OK ? gather(sum, p, pieces, err) : status;
+    status = status == LYC_OK ? lyc_base_pieces_read(sum, p->model, pieces, err) : status;
     for (const lyc_merge_change *c = piece->module->changes; status == LYC_OK && c != NULL; c = c->next) {
         status = merge_bias(sum, &w, c, err);
     }

@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/memory.h"
 #include "support/folder.h"
+#include "support/tensor_file.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -254,6 +255,58 @@ static void folders(void **state)
     refuses(&o, LYC_E_OUTPUT, message);
 }
 
+/* Numbers of a tensor that all have the value. */
+static void all_are(const lyc_safetensors *file, const char *name, int64_t first, int64_t count, double value)
+{
+    lyc_tensor_view t;
+    assert_true(lyc_safetensors_find(&t, file, name));
+    for (int64_t i = first; i < first + count; i++) {
+        const size_t element = (size_t)lyc_dtype_bits(t.dtype) / 8;
+        const double found = lyc_dtype_load(t.dtype, (const char *)t.data + (size_t)i * element);
+        if (found != value) {
+            fail_msg("%s[%lld] is %g, not %g", name, (long long)i, found, value);
+        }
+    }
+}
+
+/* q, k and v of OpenCLIP, and of Flux.1, are thirds of one matrix: one of them changes its rows, and its third of the
+ * bias; several change theirs. A matrix that is stored transposed changes as it is meant. */
+static void parts_of_a_matrix(void **state)
+{
+    (void)state;
+#define BLOCK "conditioner.embedders.1.model.transformer.resblocks.0.attn."
+#define FLUX  "model.diffusion_model.double_blocks.0.img_attn.qkv.weight"
+#define TEXT  "lora_te2_text_model_encoder_layers_0_self_attn_"
+    const char *base = at("base.safetensors"), *first = at("first.safetensors"), *second = at("second.safetensors");
+    test_tensor_file(base,
+                     BLOCK "in_proj_weight:F16:12x4=1 " BLOCK "in_proj_bias:F16:12=1 " FLUX ":BF16:12x4=1 "
+                           "conditioner.embedders.1.model.text_projection:F32:4x6=1",
+                     NULL);
+    test_tensor_file(first,
+                     TEXT "k_proj.lora_down.weight:F32:1x4=0.5 " TEXT "k_proj.lora_up.weight:F32:4x1=0.5 " TEXT
+                          "k_proj.diff_b:F32:4=2 transformer.transformer_blocks.0.attn.to_v.lora_A.weight:F32:1x4=0.5 "
+                          "transformer.transformer_blocks.0.attn.to_v.lora_B.weight:F32:4x1=1",
+                     NULL);
+    test_tensor_file(second, TEXT "v_proj.lora_down.weight:F32:1x4=0.5 " TEXT "v_proj.lora_up.weight:F32:4x1=-0.5",
+                     NULL);
+    const lyc_merge_adapter adapters[] = {{first, 1, 1}, {second, 1, 1}};
+    const lyc_merge_options o = {
+        .base = base, .output = at("merged.safetensors"), .adapters = adapters, .adapter_count = 2};
+    lyc_safetensors *file = NULL;
+    merge(&o);
+    assert_int_equal(lyc_safetensors_open(&file, o.output, NULL, &err), LYC_OK);
+    all_are(file, BLOCK "in_proj_weight", 0, 16, 1);
+    all_are(file, BLOCK "in_proj_weight", 16, 16, 1.25);
+    all_are(file, BLOCK "in_proj_weight", 32, 16, 0.75);
+    all_are(file, BLOCK "in_proj_bias", 0, 4, 1);
+    all_are(file, BLOCK "in_proj_bias", 4, 4, 3);
+    all_are(file, BLOCK "in_proj_bias", 8, 4, 1);
+    all_are(file, FLUX, 0, 32, 1);
+    all_are(file, FLUX, 32, 16, 1.5);
+    all_are(file, "conditioner.embedders.1.model.text_projection", 0, 24, 1);
+    lyc_safetensors_close(file);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -314,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(order_and_independence, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_are_the_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(folders, setup, teardown),
+        cmocka_unit_test_setup_teardown(parts_of_a_matrix, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
         cmocka_unit_test_setup_teardown(report_and_strict, setup, teardown),
     };
