@@ -17,6 +17,7 @@ typedef struct lyc_tensor_source {
     lyc_tensor_view view;
     lyc_tensor_maker make;
     void *context;
+    size_t row_bytes; /* of the matrix at view.data, of whose rows the tensor has the beginnings; 0: it has all */
 } lyc_tensor_source;
 
 static lyc_status no_memory(lyc_error *err)
@@ -56,6 +57,16 @@ lyc_status lyc_tensor_set_add(lyc_tensor_set *set, const char *name, const lyc_t
                               lyc_error *err)
 {
     return add(set, name, &(lyc_tensor_source){.view = *data}, dtype, err);
+}
+
+lyc_status lyc_tensor_set_add_columns(lyc_tensor_set *set, const char *name, const lyc_tensor_view *matrix,
+                                      int64_t columns, lyc_error *err)
+{
+    lyc_tensor_source source = {.view = *matrix};
+    source.row_bytes = matrix->shape.dims[0] > 0 ? matrix->size_bytes / (size_t)matrix->shape.dims[0] : 0;
+    source.view.shape.dims[1] = columns;
+    LYC_TRY(lyc_shape_bytes(&source.view.size_bytes, &source.view.shape, matrix->dtype, err));
+    return add(set, name, &source, matrix->dtype, err);
 }
 
 lyc_status lyc_tensor_set_add_made(lyc_tensor_set *set, const char *name, lyc_tensor_maker make, void *context,
@@ -135,11 +146,16 @@ static lyc_status grow(void **block, size_t *size, size_t wanted, lyc_error *err
 
 static lyc_status make(const void **data, lyc_tensor_set *set, const lyc_tensor_source *source, lyc_error *err)
 {
-    void *block = set->made;
-    const lyc_status status = grow(&block, &set->made_size, source->view.size_bytes, err);
-    set->made = block;
-    *data = block;
-    return status != LYC_OK ? status : source->make(source->context, set->made, err);
+    LYC_TRY(grow(&set->made, &set->made_size, source->view.size_bytes, err));
+    *data = set->made;
+    if (source->make != NULL) {
+        return source->make(source->context, set->made, err);
+    }
+    const size_t rows = (size_t)source->view.shape.dims[0], bytes = source->view.size_bytes / rows;
+    for (size_t i = 0; i < rows; i++) {
+        memcpy((char *)set->made + i * bytes, (const char *)source->view.data + i * source->row_bytes, bytes);
+    }
+    return LYC_OK;
 }
 
 static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
@@ -147,7 +163,7 @@ static lyc_status produce(void *context, const void **data, const lyc_tensor_vie
     lyc_tensor_set *set = context;
     const lyc_tensor_source *source = lyc_hashmap_get(&set->tensors, lyc_span_of(tensor->name));
     *data = source->view.data;
-    if (source->make != NULL) {
+    if (source->make != NULL || source->row_bytes > 0) {
         LYC_TRY(make(data, set, source, err));
     }
     if (source->view.dtype != tensor->dtype) {

@@ -19,7 +19,7 @@ typedef struct lyc_tensor_set {
     lyc_arena arena;
     void *narrow; /* a tensor in the file's type */
     size_t narrow_size;
-    float *made; /* a tensor that was made when it was asked for */
+    void *made; /* a tensor that was made when it was asked for */
     size_t made_size;
 
     const lyc_safetensors_writer_options *options; /* while it is written */
@@ -32,6 +32,10 @@ void lyc_tensor_set_clear(lyc_tensor_set *set);
 /* A tensor with the data, type and shape of `data`, stored as dtype where both are floats. */
 lyc_status lyc_tensor_set_add(lyc_tensor_set *set, const char *name, const lyc_tensor_view *data, lyc_dtype dtype,
                               lyc_error *err);
+
+/* The first columns of a matrix [rows,columns..], bit for bit. */
+lyc_status lyc_tensor_set_add_columns(lyc_tensor_set *set, const char *name, const lyc_tensor_view *matrix,
+                                      int64_t columns, lyc_error *err);
 
 /* Made numbers. */
 lyc_status lyc_tensor_set_add_f32(lyc_tensor_set *set, const char *name, const float *data, const lyc_shape *shape,
