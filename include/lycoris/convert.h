@@ -28,7 +28,7 @@ typedef struct lyc_convert_options {
     double energy;    /* 0: 0.99 */
     int64_t max_rank; /* of exact products; one of more is approximated. 0: half of the smaller side of the layer */
 
-    const char *base; /* model that base-dependent adapters are for; NULL: they cannot be converted */
+    const char *base; /* model whose weights DoRA, GLoRA, (IA)^3 and rotations are for; NULL: their algorithm stays */
     lyc_dtype dtype;
     bool keep_dtype;     /* each layer's own type instead of dtype */
     bool allow_overflow; /* F16 may become infinite */

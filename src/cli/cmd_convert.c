@@ -15,7 +15,7 @@
 #include "lycoris/text.h"
 
 typedef struct convert_config {
-    const char *output, *component, *consumer;
+    const char *output, *component, *consumer, *base;
     int scheme, algorithm, paths, dtype;
     int64_t rank, max_rank;
     double energy;
@@ -46,6 +46,7 @@ static const lyc_option options[] = {
     {.name = "for", .kind = LYC_OPTION_TEXT, AT(consumer), .metavar = "PROGRAM", .help = "what this program needs to load every layer: comfyui, a1111, diffusers, peft, sdcpp, lycoris"},
     {.name = "to", .kind = LYC_OPTION_ENUM, AT(scheme), .standard = "keep", .choices = schemes, .help = "names of tensors"},
     {.name = "algo", .kind = LYC_OPTION_ENUM, AT(algorithm), .standard = "keep", .choices = algorithms, .help = "algorithm of all layers but norms"},
+    {.name = "base", .letter = 'b', .kind = LYC_OPTION_PATH, AT(base), .help = "the model that layers are for whose change depends on the weight (DoRA, GLoRA, (IA)^3, OFT, BOFT): a file or a folder"},
     {.name = "rank", .letter = 'r', .kind = LYC_OPTION_INT, AT(rank), .standard = "0", .min = 0, .max = 65536, .help = "ranks of approximations; exact LoRAs of more are approximated too; 0: by --energy"},
     {.name = "energy", .kind = LYC_OPTION_FLOAT, AT(energy), .standard = "0.99", .min = 0, .max = 1, .help = "part of the squared norm that approximations keep"},
     {.name = "max-rank", .kind = LYC_OPTION_INT, AT(max_rank), .standard = "0", .min = 0, .max = 65536, .help = "exact LoRAs of more ranks are approximated; 0: half of a layer's smaller side"},
@@ -213,6 +214,7 @@ static lyc_status convert(lyc_cli *cli, const convert_config *config, const lyc_
         .scheme = chosen(schemes, config->scheme),
         .algorithm = chosen(algorithms, config->algorithm),
         .consumer = config->consumer,
+        .base = config->base,
         .paths = chosen(path_kinds, config->paths),
         .rank = config->rank,
         .energy = config->energy,
@@ -259,6 +261,8 @@ static const lyc_example examples[] = {
     {"lycoris convert --for diffusers style.safetensors -o style.diffusers.safetensors", "LoHa and LoKr become LoRAs"},
     {"lycoris convert --to kohya pytorch_lora_weights.safetensors -o style.safetensors", "for A1111 and ComfyUI"},
     {"lycoris convert --algo lora --rank 16 style.safetensors -o small.safetensors", "a LoRA of every layer"},
+    {"lycoris convert --algo full --base sd15.safetensors dora.safetensors -o difference.safetensors",
+     "the change that a DoRA is for this model"},
     {"lycoris convert --dtype fp16 style.safetensors -o half.safetensors", "half the size"},
     {NULL, NULL},
 };

@@ -325,7 +325,7 @@ static lyc_status check_numbers(const lyc_conversion *c, const lyc_tensor_view *
     return LYC_OK;
 }
 
-static lyc_status make_tensor(const void **data, lyc_conversion *c, const lyc_tensor_view *tensor, lyc_error *err)
+static lyc_status produce_tensor(const void **data, lyc_conversion *c, const lyc_tensor_view *tensor, lyc_error *err)
 {
     const lyc_convert_tensor *t = lyc_hashmap_get(&c->tensors, lyc_span_of(tensor->name));
     if (t->copied != NULL) {
@@ -342,20 +342,39 @@ static lyc_status make_tensor(const void **data, lyc_conversion *c, const lyc_te
     return lyc_fail(err, LYC_E_ARGUMENT, "'%s' is not made by its layer", tensor->name);
 }
 
-/* With the last tensor it is known whether the file stayed as it was, before the output takes its place. */
 static lyc_status produce(void *context, const void **data, const lyc_tensor_view *tensor, lyc_error *err)
 {
     lyc_conversion *c = context;
-    LYC_TRY(make_tensor(data, c, tensor, err));
-    return --c->left > 0 ? LYC_OK : lyc_safetensors_check(lyc_network_file_tensors(c->file), err);
+    LYC_TRY(produce_tensor(data, c, tensor, err));
+    c->left--;
+    for (size_t i = 0; c->left == 0 && i < c->input_count; i++) {
+        LYC_TRY(lyc_safetensors_check(c->inputs[i], err));
+    }
+    return LYC_OK;
+}
+
+/* The adapter's file, and those of the base model. */
+static lyc_status list_inputs(lyc_conversion *c, lyc_error *err)
+{
+    const size_t files = c->base != NULL ? lyc_base_model_file_count(c->base) : 0;
+    c->inputs = lyc_arena_alloc(&c->arena, files + 1, sizeof *c->inputs);
+    if (c->inputs == NULL) {
+        return no_memory(err);
+    }
+    c->inputs[c->input_count++] = lyc_network_file_tensors(c->file);
+    for (size_t i = 0; i < files; i++) {
+        c->inputs[c->input_count++] = lyc_base_model_file(c->base, i)->tensors;
+    }
+    return LYC_OK;
 }
 
 static lyc_status write_file(const char *path, lyc_conversion *c, lyc_safetensors_plan *plan, const lyc_task *task,
                              lyc_error *err)
 {
-    const lyc_safetensors *inputs[] = {lyc_network_file_tensors(c->file)};
-    const lyc_safetensors_writer_options options = {.force = c->options->force, .inputs = inputs, .input_count = 1};
+    LYC_TRY(list_inputs(c, err));
     c->left = lyc_safetensors_plan_count(plan);
+    const lyc_safetensors_writer_options options = {
+        .force = c->options->force, .inputs = c->inputs, .input_count = c->input_count};
     return lyc_hashed_write(path, plan, &options, produce, c, "writing", task, err);
 }
 
@@ -406,6 +425,9 @@ static lyc_status convert(const char *path, lyc_conversion *c, lyc_safetensors_p
                         lyc_network_file_path(c->file), unmatched,
                         lyc_text_brief(brief, sizeof brief, lyc_span_of(first)));
     }
+    if (c->options->base != NULL) {
+        LYC_TRY(lyc_base_model_open(&c->base, c->options->base, NULL, err));
+    }
     choose_naming(c);
     LYC_TRY(plan_layers(c, plan, task, err));
     LYC_TRY(plan_metadata(c, plan, err));
@@ -450,6 +472,7 @@ void lyc_conversion_free(lyc_conversion *c)
     }
     lyc_free(c->layers);
     lyc_free(c->narrow);
+    lyc_base_model_close(c->base);
     lyc_hashmap_clear(&c->tensors);
     lyc_arena_clear(&c->arena);
     lyc_free(c);

@@ -8,10 +8,12 @@
 #ifndef LYC_TOOL_CONVERT_H
 #define LYC_TOOL_CONVERT_H
 
+#include "adapter/compute.h"
 #include "adapter/fused.h"
 #include "adapter/network_file.h"
 #include "base/arena.h"
 #include "lycoris/convert.h"
+#include "tool/base_model.h"
 #include "tool/consumer/consumer.h"
 #include "tool/layer_naming.h"
 
@@ -43,6 +45,9 @@ typedef struct lyc_convert_layer {
     int64_t unit;                    /* rows of a share */
 
     bool swap; /* the halves of the rows are exchanged */
+
+    bool based; /* the change depends on the weight of this module of the base model */
+    lyc_base_module base;
 } lyc_convert_layer;
 
 /* A tensor of the output: of the layer's file where it is copied, else that of this name of what is made. */
@@ -54,6 +59,7 @@ typedef struct lyc_convert_tensor {
 
 struct lyc_conversion {
     const lyc_network_file *file;
+    lyc_base_model *base; /* NULL: none was given */
     const lyc_convert_options *options;
     const lyc_consumer *consumer; /* NULL: none */
     lyc_key_scheme scheme;
@@ -63,6 +69,9 @@ struct lyc_conversion {
     size_t count;
     lyc_hashmap tensors; /* by name in the output: lyc_convert_tensor */
     lyc_arena arena;
+
+    const lyc_safetensors **inputs; /* that are looked at again before the output appears */
+    size_t input_count, left;       /* tensors that are not written yet */
 
     /* The layer whose tensors were made last. */
     size_t made; /* index + 1; 0: none */
@@ -102,6 +111,22 @@ lyc_status lyc_convert_make_fused(lyc_adapter **out, const lyc_conversion *c, co
 /* A LoRA without numbers, its alpha as large as its rank. */
 lyc_status lyc_convert_new_lora(lyc_adapter **out, const char *name, const lyc_adapter_target *target, int64_t rank,
                                 lyc_error *err);
+
+/* Whether the change of a layer depends on the weight that it is for. Then what the layer is comes from the base model,
+ * which it is an error not to have. */
+bool lyc_convert_needs_base(const lyc_file_layer *source);
+lyc_status lyc_convert_find_base(lyc_convert_layer *layer, const lyc_conversion *c, lyc_error *err);
+
+/* The adapter of a layer of the file, with the weight that its change depends on. */
+typedef struct lyc_convert_source {
+    lyc_adapter *adapter;
+    float *numbers; /* of the weight; NULL: it is not needed */
+    lyc_tensor_view weight;
+} lyc_convert_source;
+lyc_status lyc_convert_open(lyc_convert_source *out, const lyc_conversion *c, const lyc_convert_layer *layer,
+                            bool with_weight, lyc_error *err);
+void lyc_convert_close(lyc_convert_source *source);
+lyc_status lyc_convert_change(lyc_adapter_change *out, const lyc_convert_source *source, lyc_error *err);
 
 /* Makes the layer's approximation, which stays in it. */
 lyc_status lyc_convert_approximate(lyc_convert_layer *layer, const lyc_conversion *c, lyc_error *err);

@@ -112,6 +112,15 @@ static lyc_status refuse(const lyc_conversion *c, const lyc_file_layer *layer, c
                     layer->algorithm->name, why);
 }
 
+/* The adapter of a layer, and in layer->target what it is for. */
+static lyc_status open_layer(lyc_adapter **a, lyc_convert_layer *layer, const lyc_conversion *c,
+                             const lyc_file_layer *source, lyc_error *err)
+{
+    LYC_TRY(lyc_convert_needs_base(source) ? lyc_convert_find_base(layer, c, err)
+                                           : lyc_network_file_target(&layer->target, c->file, layer->index, err));
+    return lyc_network_file_adapter(a, c->file, layer->index, &layer->target, err);
+}
+
 /* For a program: as it is, exactly as a LoRA, as a difference, as an approximation, what is known first. */
 static lyc_status choose_for_consumer(lyc_convert_layer *layer, lyc_conversion *c, const lyc_file_layer *source,
                                       lyc_error *err)
@@ -124,16 +133,10 @@ static lyc_status choose_for_consumer(lyc_convert_layer *layer, lyc_conversion *
     if (source->algorithm->for_norms) {
         return refuse(c, source, "which the program does not know and which has no other form", err);
     }
-    LYC_TRY(lyc_network_file_target(&layer->target, c->file, layer->index, err));
-    LYC_TRY(lyc_network_file_adapter(&a, c->file, layer->index, &layer->target, err));
-    lyc_status status = LYC_OK;
-    if (lyc_adapter_depends_on_weight(a)) {
-        status = refuse(c, source, "whose change depends on the base weight (--base)", err);
-    } else {
-        status = choose_lora(layer, c, a, err);
-        if (status == LYC_OK && layer->form == LYC_CONVERT_SVD && reads(c->consumer, "full")) {
-            layer->form = LYC_CONVERT_DIFFERENCE;
-        }
+    LYC_TRY(open_layer(&a, layer, c, source, err));
+    const lyc_status status = choose_lora(layer, c, a, err);
+    if (status == LYC_OK && layer->form == LYC_CONVERT_SVD && reads(c->consumer, "full")) {
+        layer->form = LYC_CONVERT_DIFFERENCE;
     }
     lyc_adapter_free(a);
     return status;
@@ -149,12 +152,9 @@ static lyc_status choose_algorithm(lyc_convert_layer *layer, lyc_conversion *c, 
         layer->form = same_form(c, source);
         return LYC_OK;
     }
-    LYC_TRY(lyc_network_file_target(&layer->target, c->file, layer->index, err));
-    LYC_TRY(lyc_network_file_adapter(&a, c->file, layer->index, &layer->target, err));
+    LYC_TRY(open_layer(&a, layer, c, source, err));
     lyc_status status = LYC_OK;
-    if (lyc_adapter_depends_on_weight(a)) {
-        status = refuse(c, source, "whose change depends on the base weight (--base)", err);
-    } else if (strcmp(wanted, "full") == 0) {
+    if (strcmp(wanted, "full") == 0) {
         layer->form = LYC_CONVERT_DIFFERENCE;
     } else {
         status = choose_lora(layer, c, a, err);
@@ -189,7 +189,9 @@ lyc_status lyc_convert_choose(lyc_convert_layer *layer, lyc_conversion *c, size_
         layer->form = same_form(c, source);
     }
     if (strcmp(source->component, "transformer") == 0) {
-        LYC_TRY(lyc_network_file_target(&layer->target, c->file, index, err));
+        if (!layer->based) {
+            LYC_TRY(lyc_network_file_target(&layer->target, c->file, index, err));
+        }
         layer->swap = lyc_convert_swaps(c, source, &layer->target);
         if (layer->swap && layer->form != LYC_CONVERT_COPY && layer->form != LYC_CONVERT_SAME) {
             return refuse(c, source, "which is not converted together with its halves", err);

@@ -32,11 +32,11 @@ static lyc_status make_product(lyc_adapter *lora, const lyc_adapter *source, lyc
     return lyc_adapter_product(numbers(lora, "lora_up.weight"), numbers(lora, "lora_down.weight"), source, 1.0, err);
 }
 
-static lyc_status make_difference(lyc_adapter *full, const lyc_adapter *source, lyc_error *err)
+static lyc_status make_difference(lyc_adapter *full, const lyc_convert_source *source, lyc_error *err)
 {
     lyc_adapter_param *bias = lyc_adapter_param_find(full, "diff_b");
     lyc_adapter_change change = {.weight = numbers(full, "diff"), .bias = bias != NULL ? bias->data : NULL};
-    return lyc_adapter_compute(&change, source, NULL, 1.0, err);
+    return lyc_convert_change(&change, source, err);
 }
 
 /* --- approximation -------------------------------------------------------------------------------------------------
@@ -86,18 +86,19 @@ static void take_ranks(lyc_adapter *lora, const lyc_svd *svd, int64_t rank)
 }
 
 static lyc_status approximate(lyc_adapter **out, lyc_convert_layer *layer, const lyc_conversion *c,
-                              const lyc_adapter *source, lyc_error *err)
+                              const lyc_convert_source *source, lyc_error *err)
 {
     lyc_svd svd;
+    const lyc_adapter *a = source->adapter;
     float *change = lyc_alloc_zero((size_t)lyc_shape_elements(&layer->target.weight), sizeof *change);
     if (change == NULL) {
-        return lyc_fail(err, LYC_E_MEMORY, "no memory for the change of %s", source->name);
+        return lyc_fail(err, LYC_E_MEMORY, "no memory for the change of %s", a->name);
     }
     lyc_adapter_change wanted = {.weight = change};
-    lyc_status status = lyc_adapter_compute(&wanted, source, NULL, 1.0, err);
+    lyc_status status = lyc_convert_change(&wanted, source, err);
     if (status == LYC_OK) {
-        status = lyc_svd_compute(&svd, change, source->out, source->in * source->kernel, err);
-        status = status != LYC_OK ? lyc_wrap(err, "'%s'", source->name) : LYC_OK;
+        status = lyc_svd_compute(&svd, change, a->out, a->in * a->kernel, err);
+        status = status != LYC_OK ? lyc_wrap(err, "'%s'", a->name) : LYC_OK;
     }
     lyc_free(change);
     LYC_TRY(status);
@@ -105,7 +106,7 @@ static lyc_status approximate(lyc_adapter **out, lyc_convert_layer *layer, const
     const int64_t wanted_rank = c->options->rank > 0 ? c->options->rank : ranks_of_energy(&svd, energy);
     layer->rank = wanted_rank < svd.n ? wanted_rank : svd.n;
     layer->error = error_of(&svd, layer->rank);
-    status = lyc_convert_new_lora(out, source->name, &layer->target, layer->rank, err);
+    status = lyc_convert_new_lora(out, a->name, &layer->target, layer->rank, err);
     if (status == LYC_OK) {
         take_ranks(*out, &svd, layer->rank);
     }
@@ -115,47 +116,48 @@ static lyc_status approximate(lyc_adapter **out, lyc_convert_layer *layer, const
 
 lyc_status lyc_convert_approximate(lyc_convert_layer *layer, const lyc_conversion *c, lyc_error *err)
 {
-    lyc_adapter *source = NULL;
-    LYC_TRY(lyc_network_file_adapter(&source, c->file, layer->index, &layer->target, err));
-    const lyc_status status = approximate(&layer->kept, layer, c, source, err);
-    lyc_adapter_free(source);
+    lyc_convert_source source;
+    LYC_TRY(lyc_convert_open(&source, c, layer, true, err));
+    const lyc_status status = approximate(&layer->kept, layer, c, &source, err);
+    lyc_convert_close(&source);
     return status;
 }
 
 /* --- any form ------------------------------------------------------------------------------------------------------
  */
 
-static lyc_status make_from(lyc_adapter **out, const lyc_convert_layer *layer, const lyc_adapter *source, bool empty,
-                            lyc_error *err)
+static lyc_status make_from(lyc_adapter **out, const lyc_convert_layer *layer, const lyc_convert_source *source,
+                            bool empty, lyc_error *err)
 {
     lyc_adapter_target target = layer->target;
+    const lyc_adapter *a = source->adapter;
     if (layer->form == LYC_CONVERT_PRODUCT) {
-        LYC_TRY(lyc_convert_new_lora(out, source->name, &target, layer->rank, err));
-        return empty ? LYC_OK : make_product(*out, source, err);
+        LYC_TRY(lyc_convert_new_lora(out, a->name, &target, layer->rank, err));
+        return empty ? LYC_OK : make_product(*out, a, err);
     }
-    target.has_bias = lyc_adapter_changes_bias(source);
-    LYC_TRY(lyc_adapter_new(out, &lyc_adapter_full, source->name, &target, NULL, 0, err));
+    target.has_bias = lyc_adapter_changes_bias(a);
+    LYC_TRY(lyc_adapter_new(out, &lyc_adapter_full, a->name, &target, NULL, 0, err));
     return empty ? LYC_OK : make_difference(*out, source, err);
 }
 
 lyc_status lyc_convert_make(lyc_adapter **out, const lyc_conversion *c, const lyc_convert_layer *layer, bool empty,
                             lyc_error *err)
 {
-    lyc_adapter *source = NULL;
+    lyc_convert_source source;
     lyc_adapter *made = NULL;
     if (layer->form == LYC_CONVERT_ROWS || layer->form == LYC_CONVERT_FUSED) {
         return lyc_convert_make_fused(out, c, layer, err);
     }
-    LYC_TRY(lyc_network_file_adapter(&source, c->file, layer->index, &layer->target, err));
+    LYC_TRY(lyc_convert_open(&source, c, layer, !empty, err));
     if (layer->form == LYC_CONVERT_SAME) {
         if (layer->swap) {
-            lyc_convert_swap(source);
+            lyc_convert_swap(source.adapter);
         }
-        *out = source;
+        *out = source.adapter;
         return LYC_OK;
     }
-    const lyc_status status = make_from(&made, layer, source, empty, err);
-    lyc_adapter_free(source);
+    const lyc_status status = make_from(&made, layer, &source, empty, err);
+    lyc_convert_close(&source);
     if (status != LYC_OK) {
         lyc_adapter_free(made);
         return status;

@@ -291,6 +291,33 @@ static void for_programs(void **state)
     assert_true(converted > 90);
 }
 
+/* A base that is no base of the adapter. */
+static void refuses_bases(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"model.diffusion_model.input_blocks.1.1.proj_in.weight:F32:4x4",
+         "to_q' is glora, and the base model has no such layer"},
+        {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight:F32:8x8", "expected"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lyc_error err;
+        lyc_conversion *conversion = NULL;
+        const char *base = test_folder_path(&folder, "base.safetensors");
+        const char *out = test_folder_path(&folder, "none.safetensors");
+        lyc_network_file *file = open_file(sample("GLoRA"));
+        const lyc_convert_options options = {.algorithm = "full", .keep_dtype = true, .base = base};
+        test_tensor_file(base, cases[i][0], NULL);
+        assert_int_not_equal(lyc_convert(&conversion, out, file, &options, NULL, &err), LYC_OK);
+        assert_null(conversion);
+        if (strstr(err.message, cases[i][1]) == NULL) {
+            fail_msg("case %zu: %s", i, err.message);
+        }
+        lyc_network_file_close(file);
+    }
+    assert_string_equal(test_folder_list(&folder), "base.safetensors in.safetensors ");
+}
+
 static void refuses(void **state)
 {
     (void)state;
@@ -464,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(swaps_and_completes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(for_programs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_bases, set_up, tear_down),
         cmocka_unit_test_setup_teardown(overflow, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
