@@ -95,18 +95,26 @@ const char *lyc_format_title_at(size_t row)
 /* --- a row's adapter -----------------------------------------------------------------------------------------------
  */
 
-/* Random numbers in every tensor that is learnt. */
+/* Random numbers in every tensor that is learnt; what is computed from the weight is moved away from that a little. */
+static void fill_param(lyc_adapter_param *p, uint32_t step)
+{
+    float numbers[4];
+    const int64_t n = lyc_shape_elements(&p->shape);
+    const lyc_native_random random = {.seed = 1, .purpose = LYC_RANDOM_INIT, .step = step};
+    for (int64_t k = 0; k < n; k++) {
+        if (k % 4 == 0) {
+            lyc_native_random_normals(&random, numbers, (uint64_t)k, 4);
+        }
+        const float start = p->start == LYC_START_COMPUTED ? p->data[k] : p->start == LYC_START_ONE ? 1.0F : 0.0F;
+        p->data[k] = start + 0.1F * numbers[k % 4] * (p->start == LYC_START_COMPUTED ? start : 1.0F);
+    }
+}
+
 static void fill(lyc_adapter *a)
 {
     for (int i = 0; i < a->n_params; i++) {
-        lyc_adapter_param *p = &a->params[i];
-        const size_t n = (size_t)lyc_shape_elements(&p->shape);
-        const lyc_native_random random = {.seed = 1, .purpose = LYC_RANDOM_INIT, .step = (uint32_t)i};
-        if (p->trainable && p->start != LYC_START_COMPUTED) {
-            lyc_native_random_normals(&random, p->data, 0, n);
-            for (size_t k = 0; k < n; k++) {
-                p->data[k] = (p->start == LYC_START_ONE ? 1.0f : 0.0f) + 0.1f * p->data[k];
-            }
+        if (a->params[i].trainable) {
+            fill_param(&a->params[i], (uint32_t)i);
         }
     }
 }
