@@ -31,7 +31,7 @@ typedef struct lyc_merge_adapter {
 /* Pointers are borrowed for the call. */
 typedef struct lyc_merge_options {
     const char *base;   /* a file, an index of shards, a diffusers folder; Flux.1 and SD3 too */
-    const char *output; /* for a folder a folder, which must not exist */
+    const char *output; /* for a folder or an index of shards a folder, which must not exist */
     const lyc_merge_adapter *adapters;
     size_t adapter_count;
     bool exact_names;  /* layers are called as the model's tensors are, whatever model it is */
@@ -50,9 +50,10 @@ typedef struct lyc_merge_options {
 /* What became of one adapter. */
 typedef struct lyc_merged_adapter {
     const char *path;
-    size_t layers;    /* of the file */
-    size_t merged;    /* of them */
-    size_t unmatched; /* layers and tensors that are for nothing in the model */
+    size_t layers;     /* of the file */
+    size_t merged;     /* of them */
+    size_t unmatched;  /* layers and tensors that are for nothing in the model */
+    size_t embeddings; /* tensors of a bundle that are none of a model (lycoris/bundle.h) */
 } lyc_merged_adapter;
 
 typedef struct lyc_merge_report lyc_merge_report;

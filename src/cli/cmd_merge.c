@@ -33,7 +33,7 @@ static const lyc_dtype dtype_values[] = {LYC_F32, LYC_F32, LYC_F16, LYC_BF16, LY
 
 /* clang-format off */
 static const lyc_option options[] = {
-    {.name = "output", .letter = 'o', .kind = LYC_OPTION_PATH, AT(output), .help = "the file to write; for a diffusers folder a folder"},
+    {.name = "output", .letter = 'o', .kind = LYC_OPTION_PATH, AT(output), .help = "the file to write; for a diffusers folder or shards a folder"},
     {.name = "dtype", .kind = LYC_OPTION_ENUM, AT(dtype), .standard = "keep", .choices = dtypes, .help = "number type of all tensors"},
     {.name = "names", .kind = LYC_OPTION_ENUM, AT(names), .standard = "known", .choices = names, .help = "how adapters call layers"},
     {.name = "precise", .kind = LYC_OPTION_BOOL, AT(precise), .help = "add in f64 instead of f32; one rounding in both"},
@@ -65,6 +65,9 @@ static void warn_of_unmatched(lyc_cli *cli, const lyc_merge_report *report, size
     }
     if (a.unmatched > MOST_NAMES) {
         lyc_cli_warn(cli, "%s: and %zu more", a.path, a.unmatched - MOST_NAMES);
+    }
+    if (a.embeddings > 0) {
+        lyc_cli_warn(cli, "%s is a bundle: its embeddings are no part of a model (`lycoris unbundle`)", a.path);
     }
 }
 

@@ -14,7 +14,10 @@ static lyc_status make_report(lyc_merge_report *r, lyc_merge_plan *plan)
         const lyc_merge_source *from = &plan->sources[i];
         lyc_merge_source *to = &r->sources[i];
         lyc_merge_adapter *adapter = lyc_arena_alloc(&r->arena, 1, sizeof *adapter);
-        *to = (lyc_merge_source){.merged = from->merged, .unmatched_count = from->unmatched_count};
+        *to = (lyc_merge_source){.layers = from->layers,
+                                 .merged = from->merged,
+                                 .embeddings = from->embeddings,
+                                 .unmatched_count = from->unmatched_count};
         to->unmatched = lyc_arena_alloc(&r->arena, from->unmatched_count + 1, sizeof *to->unmatched);
         if (adapter == NULL || to->unmatched == NULL) {
             return LYC_E_MEMORY;
@@ -71,8 +74,11 @@ size_t lyc_merge_report_count(const lyc_merge_report *report)
 lyc_merged_adapter lyc_merge_report_adapter(const lyc_merge_report *report, size_t index)
 {
     const lyc_merge_source *s = &report->sources[index];
-    return (lyc_merged_adapter){
-        .path = s->adapter->path, .merged = s->merged, .unmatched = s->unmatched_count, .layers = s->merged};
+    return (lyc_merged_adapter){.path = s->adapter->path,
+                                .layers = s->layers,
+                                .merged = s->merged,
+                                .unmatched = s->unmatched_count,
+                                .embeddings = s->embeddings};
 }
 
 const char *lyc_merge_report_unmatched(const lyc_merge_report *report, size_t adapter, size_t index)

@@ -16,7 +16,7 @@
 typedef struct lyc_merge_source {
     const lyc_merge_adapter *adapter;
     lyc_network_file *file;
-    size_t merged;
+    size_t layers, merged, embeddings;
     const char **unmatched;
     size_t unmatched_count;
 } lyc_merge_source;

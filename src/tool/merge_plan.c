@@ -136,6 +136,8 @@ static lyc_status match_source(lyc_merge_plan *p, size_t index, lyc_error *err)
 {
     lyc_merge_source *s = &p->sources[index];
     const size_t layers = lyc_network_file_count(s->file), unknown = lyc_network_file_unmatched_count(s->file);
+    s->layers = layers;
+    s->embeddings = lyc_network_file_embedding_count(s->file);
     s->unmatched = lyc_arena_alloc(&p->arena, layers + unknown + 1, sizeof *s->unmatched);
     if (s->unmatched == NULL) {
         return no_memory(err);

@@ -42,6 +42,12 @@ static lyc_dtype dtype_of(const writing *w, const lyc_tensor_view *t)
     return w->plan->options->convert && is_float(t->dtype) ? w->plan->options->dtype : t->dtype;
 }
 
+/* A diffusers folder, or shards and their index: what is written is a folder. */
+static bool is_folder(const lyc_merge_plan *plan)
+{
+    return lyc_base_model_is_folder(plan->model) || lyc_base_model_file_count(plan->model) > 1;
+}
+
 /* --- tensors -------------------------------------------------------------------------------------------------------
  */
 
@@ -179,7 +185,7 @@ static lyc_status set_metadata(lyc_safetensors_plan *plan, const writing *w, con
             LYC_TRY(lyc_safetensors_plan_metadata_n(plan, &entry, err));
         }
     }
-    if (lyc_base_model_is_folder(w->plan->model)) {
+    if (is_folder(w->plan)) {
         return LYC_OK;
     }
     const lyc_span base = lyc_tool_stem(o->base), output = lyc_tool_stem(o->output);
@@ -255,7 +261,10 @@ static lyc_status write_member(writing *w, const char *folder, const char *relat
 {
     lyc_arena arena = {0};
     const char *to = lyc_path_join(&arena, folder, lyc_span_of(relative));
-    const char *from = lyc_path_join(&arena, w->plan->options->base, lyc_span_of(relative));
+    const lyc_span beside = lyc_path_folder(w->plan->options->base); /* of an index of shards */
+    const char *root = lyc_base_model_is_folder(w->plan->model) ? w->plan->options->base
+                                                                : lyc_arena_text_n(&arena, beside.text, beside.length);
+    const char *from = root != NULL ? lyc_path_join(&arena, root, lyc_span_of(relative)) : NULL;
     lyc_status status = to != NULL && from != NULL ? lyc_folder_make_for(folder, relative, err) : no_memory(err);
     if (status == LYC_OK) {
         status = is_tensors ? write_file(w, index, to, err) : lyc_file_copy(from, to, err);
@@ -299,13 +308,10 @@ static lyc_status check_output(const lyc_merge_plan *p, uint64_t bytes, lyc_erro
         inputs[i + 1] = o->adapters[i].path;
     }
     lyc_status status = LYC_OK;
-    if (lyc_base_model_is_folder(p->model)) {
+    if (is_folder(p)) {
         status = lyc_file_id_of(&id, o->output, NULL) == LYC_OK
                      ? lyc_fail(err, LYC_E_OUTPUT, "%s is there: a folder is not replaced", o->output)
                      : LYC_OK;
-    } else if (lyc_base_model_file_count(p->model) > 1) {
-        status =
-            lyc_fail(err, LYC_E_UNSUPPORTED, "%s: shards outside of a diffusers folder cannot be merged into", o->base);
     } else {
         const lyc_tool_output_options options = {
             .path = o->output, .force = o->force, .inputs = inputs, .input_count = o->adapter_count + 1};
@@ -328,8 +334,7 @@ lyc_status lyc_merge_write(size_t *changed, size_t *copied, const lyc_merge_plan
         return LYC_OK;
     }
     lyc_task_begin(&w.progress, task, "merging", "B", (int64_t)bytes);
-    const lyc_status status =
-        lyc_base_model_is_folder(plan->model) ? write_folder(&w, err) : write_file(&w, 0, plan->options->output, err);
+    const lyc_status status = is_folder(plan) ? write_folder(&w, err) : write_file(&w, 0, plan->options->output, err);
     lyc_progress_finish(&w.progress);
     lyc_hashmap_clear(&w.by_name);
     lyc_free(w.values);

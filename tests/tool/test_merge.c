@@ -307,6 +307,42 @@ static void parts_of_a_matrix(void **state)
     lyc_safetensors_close(file);
 }
 
+/* Shards by their index become a folder of the same shards, and the index. */
+static void shards(void **state)
+{
+    (void)state;
+    static const char index[] = "{\"metadata\": {\"total_size\": 128}, \"weight_map\": {"
+                                "\"model.diffusion_model.out.2.weight\": \"m-00001-of-00002.safetensors\", "
+                                "\"model.diffusion_model.input_blocks.0.0.weight\": \"m-00002-of-00002.safetensors\"}}";
+    const char *base = at("m.safetensors.index.json");
+    const lyc_merge_adapter adapter = {at("a.safetensors"), 1, 1};
+    const lyc_merge_options o = {.base = base, .output = at("out"), .adapters = &adapter, .adapter_count = 1};
+    lyc_safetensors *file = NULL;
+    lyc_merge_report *report = NULL;
+    test_file_write(base, index, sizeof index - 1);
+    test_tensor_file(at("m-00001-of-00002.safetensors"), "model.diffusion_model.out.2.weight:F32:4x2x1x1=1", NULL);
+    test_tensor_file(at("m-00002-of-00002.safetensors"), "model.diffusion_model.input_blocks.0.0.weight:F32:2x4x1x1=1",
+                     NULL);
+    test_tensor_file(
+        adapter.path,
+        "lora_unet_conv_in.lora_down.weight:F32:1x4x1x1=0.5 lora_unet_conv_in.lora_up.weight:F32:2x1x1x1=1 "
+        "lora_unet_conv_norm_out.w_norm:F32:4 bundle_emb.sks.clip_l:F32:1x4",
+        NULL);
+    assert_int_equal(lyc_merge(&report, &o, NULL, &err), LYC_OK);
+    const lyc_merged_adapter a = lyc_merge_report_adapter(report, 0);
+    assert_int_equal(a.layers, 2);
+    assert_int_equal(a.merged, 1);
+    assert_int_equal(a.unmatched, 1);
+    assert_int_equal(a.embeddings, 1);
+    assert_string_equal(lyc_merge_report_unmatched(report, 0, 0), "lora_unet_conv_norm_out");
+    lyc_merge_report_free(report);
+    assert_true(same_file(at("out/m.safetensors.index.json"), base));
+    assert_int_equal(lyc_safetensors_open(&file, at("out/m-00002-of-00002.safetensors"), NULL, &err), LYC_OK);
+    all_are(file, "model.diffusion_model.input_blocks.0.0.weight", 0, 8, 1.5);
+    lyc_safetensors_close(file);
+    assert_true(same_file(at("out/m-00001-of-00002.safetensors"), at("m-00001-of-00002.safetensors")));
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -368,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_are_the_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(folders, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_of_a_matrix, setup, teardown),
+        cmocka_unit_test_setup_teardown(shards, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
         cmocka_unit_test_setup_teardown(report_and_strict, setup, teardown),
     };
