@@ -79,7 +79,6 @@ struct lyc_conversion {
     lyc_adapter_file written;
     void *narrow; /* a tensor in the output's type */
     size_t narrow_size;
-    size_t left; /* tensors that are still to be written */
 };
 
 /* Says what becomes of a layer; fills all of it but its names. */
