@@ -61,6 +61,9 @@ lyc_status lyc_trainer_prepare(lyc_trainer *t, const lyc_trainer_batch *batch, u
                                int timestep, double share, lyc_error *err);
 void lyc_trainer_input_clear(lyc_trainer_input *input);
 
+/* trainer_step.c: a step of so many batches, made or left out. */
+lyc_status lyc_trainer_make_step(lyc_trainer *t, size_t batches, lyc_error *err);
+
 /* trainer_length.c: steps of an epoch and in all, and the schedules of the groups, which depend on them. */
 lyc_status lyc_trainer_count_steps(lyc_trainer *t, lyc_error *err);
 lyc_status lyc_trainer_make_schedules(lyc_trainer *t, lyc_error *err);
