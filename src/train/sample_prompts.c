@@ -156,7 +156,8 @@ static lyc_status add(lyc_sample_prompts *p, const lyc_generate_options *options
         const size_t capacity = p->capacity * 2 + 16; /* fits: MAX_PROMPTS */
         lyc_generate_options *items = lyc_realloc(p->items, capacity * sizeof *items);
         p->items = items != NULL ? items : p->items;
-        lyc_request_list **lists = items != NULL ? lyc_realloc(p->lists, capacity * sizeof *lists) : NULL; /* fits */
+        /* fits: MAX_PROMPTS */
+        lyc_request_list **lists = items != NULL ? lyc_realloc(p->lists, capacity * sizeof *lists) : NULL;
         p->lists = lists != NULL ? lists : p->lists;
         if (lists == NULL) {
             return no_memory(err);
