@@ -112,13 +112,13 @@ static const char *converted(lyc_convert_options o)
     lyc_network_file *file = open_sample();
     o.keep_dtype = o.force = true;
     const lyc_status status = lyc_convert(&conversion, output, file, &o, NULL, &err);
+    const bool near = status == LYC_OK && lyc_conversion_layer(conversion, 0).error > 0.0;
+    lyc_conversion_free(conversion);
     lyc_network_file_close(file);
     if (status != LYC_OK) {
         assert_int_equal(status, LYC_E_UNSUPPORTED);
         return NULL;
     }
-    const bool near = lyc_conversion_layer(conversion, 0).error > 0.0;
-    lyc_conversion_free(conversion);
     const char *word = measured();
     if (!near && strcmp(word, "near") == 0) {
         fail_msg("a conversion that is told to be exact is not");
