@@ -78,6 +78,12 @@ static lyc_status check_target(lyc_adapter *a, lyc_error *err)
     return LYC_OK;
 }
 
+const char *lyc_adapter_layer_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return name[0] >= '0' && name[0] <= '9' && slash != NULL ? slash + 1 : name;
+}
+
 lyc_status lyc_adapter_alloc(lyc_adapter **out, const lyc_adapter_algorithm *algorithm, const char *name,
                              const lyc_adapter_target *target, lyc_error *err)
 {
@@ -234,7 +240,7 @@ lyc_status lyc_adapter_new(lyc_adapter **out, const lyc_adapter_algorithm *algor
     status = status != LYC_OK ? status : lyc_adapter_complete(a, NULL, err);
     if (status != LYC_OK) {
         lyc_adapter_free(a);
-        return lyc_wrap(err, "adapter of %s", name);
+        return lyc_wrap(err, "adapter of %s", lyc_adapter_layer_name(name));
     }
     *out = a;
     return LYC_OK;

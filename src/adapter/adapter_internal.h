@@ -7,6 +7,10 @@
 
 #include "adapter/adapter.h"
 
+/* What messages call an adapter's layer: its name without the member and the component that a network puts in front
+ * ("0/unet/"). */
+const char *lyc_adapter_layer_name(const char *name);
+
 /* An adapter with standard options and no parameters yet. */
 lyc_status lyc_adapter_alloc(lyc_adapter **out, const lyc_adapter_algorithm *algorithm, const char *name,
                              const lyc_adapter_target *target, lyc_error *err);

@@ -234,14 +234,14 @@ lyc_status lyc_adapter_read(lyc_adapter **out, const char *name, const lyc_adapt
     err = err != NULL ? err : &own;
     const lyc_adapter_algorithm *algorithm = lyc_adapter_detect(group);
     if (algorithm == NULL) {
-        return lyc_fail(err, LYC_E_FORMAT, "adapter of %s: no algorithm has these tensors (%s ...)", name,
-                        group->count > 0 ? group->tensors[0].name : "none");
+        return lyc_fail(err, LYC_E_FORMAT, "adapter of %s: no algorithm has these tensors (%s ...)",
+                        lyc_adapter_layer_name(name), group->count > 0 ? group->tensors[0].name : "none");
     }
     lyc_status status = lyc_adapter_alloc(&a, algorithm, name, target, err);
     status = status != LYC_OK ? status : read_as(a, group, err);
     if (status != LYC_OK) {
         lyc_adapter_free(a);
-        return lyc_wrap(err, "%s adapter of %s", algorithm->name, name);
+        return lyc_wrap(err, "%s adapter of %s", algorithm->name, lyc_adapter_layer_name(name));
     }
     *out = a;
     return LYC_OK;

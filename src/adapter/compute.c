@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "adapter/adapter_internal.h"
 #include "adapter/site.h"
 #include "backend/cpu/cpu.h"
 #include "base/memory.h"
@@ -110,7 +111,8 @@ lyc_status lyc_adapter_compute(lyc_adapter_change *out, const lyc_adapter *a, co
         status = run(out, &c, a, (float)multiplier, err);
     }
     lyc_graph_free(c.g);
-    return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
+    return status == LYC_OK ? LYC_OK
+                            : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, lyc_adapter_layer_name(a->name));
 }
 
 /* --- as a product --------------------------------------------------------------------------------------------------
@@ -148,7 +150,8 @@ lyc_status lyc_adapter_product_rank(int64_t *rank, const lyc_adapter *a, lyc_err
         *rank = p.up->shape.dims[1];
     }
     lyc_graph_free(p.c.g);
-    return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
+    return status == LYC_OK ? LYC_OK
+                            : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, lyc_adapter_layer_name(a->name));
 }
 
 static lyc_status run_product(float *up, float *down, product_graph *p, const lyc_adapter *a, float multiplier,
@@ -181,7 +184,8 @@ lyc_status lyc_adapter_product(float *up, float *down, const lyc_adapter *a, dou
         status = run_product(up, down, &p, a, (float)multiplier, err);
     }
     lyc_graph_free(p.c.g);
-    return status == LYC_OK ? LYC_OK : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, a->name);
+    return status == LYC_OK ? LYC_OK
+                            : lyc_wrap(err, "%s adapter of %s", a->algorithm->name, lyc_adapter_layer_name(a->name));
 }
 
 /* --- max norm ------------------------------------------------------------------------------------------------------
