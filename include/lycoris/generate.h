@@ -257,9 +257,9 @@ LYC_API lyc_status lyc_picture_parameters(lyc_generated *out, const char *path, 
 LYC_API void lyc_pipeline_size(int *width, int *height, const lyc_pipeline *pipeline,
                                const lyc_generate_options *options);
 
-/* LYC_OK where lyc_pipeline_generate would begin to compute. Makes notices, and opens adapters that the prompt names. */
-LYC_API lyc_status lyc_pipeline_check(lyc_pipeline *pipeline, const lyc_generate_options *options,
-                                      lyc_error *err);
+/* LYC_OK where lyc_pipeline_generate would begin to compute. Makes notices, and opens adapters that the prompt names.
+ */
+LYC_API lyc_status lyc_pipeline_check(lyc_pipeline *pipeline, const lyc_generate_options *options, lyc_error *err);
 
 /* Fills out[0 .. options->count - 1], which are {0}; also in a failure some may be filled: clear all of them. task may
  * be NULL; it reports steps and is asked between them whether to stop (LYC_E_CANCELLED). LYC_E_NUMERIC: numbers became

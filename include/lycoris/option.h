@@ -62,7 +62,7 @@ typedef struct lyc_option {
     const lyc_option_choice *choices; /* of LYC_OPTION_ENUM */
     const char *metavar;              /* what help calls the value; NULL: a word for the kind */
     const char *help;                 /* what it does, lower case, without a full stop */
-    const char *heading;              /* help begins a group of this title with it; NULL: it belongs to the one before */
+    const char *heading; /* help begins a group of this title with it; NULL: it belongs to the one before */
 } lyc_option;
 
 #define LYC_OPTION_UNLIMITED ((double)INFINITY)

@@ -12,7 +12,7 @@ mkdir -p "$2"
 cd "$2"
 pictures=${PICTURES:-60000}
 # Threads that wait do not keep a core from other programs.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 
 if [ ! -e pictures.done ]; then
     # shellcheck disable=SC2046 # a list of flags

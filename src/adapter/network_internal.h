@@ -32,9 +32,9 @@ struct lyc_network {
     lyc_network_use use;
     lyc_member *members[LYC_NETWORK_MEMBERS];
     size_t count;
-    lyc_hashmap inputs; /* by their names in graphs: where their numbers are */
+    lyc_hashmap inputs;              /* by their names in graphs: where their numbers are */
     size_t samples, sample_capacity; /* of graphs that are built now, and of ranks */
-    float timestep; /* of the first sample; ranks of new layers begin with it */
+    float timestep;                  /* of the first sample; ranks of new layers begin with it */
     double draw;
     int step, steps;
     int32_t key[2];

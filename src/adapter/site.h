@@ -53,8 +53,8 @@ typedef struct lyc_adapter_cost {
 } lyc_adapter_cost;
 
 typedef struct lyc_adapter_choice {
-    lyc_adapter_form form; /* STRUCTURED or MERGED */
-    bool structured_known; /* false: only the merged form exists for these adapters and this layer */
+    lyc_adapter_form form;               /* STRUCTURED or MERGED */
+    bool structured_known;               /* false: only the merged form exists for these adapters and this layer */
     lyc_adapter_cost structured, merged; /* zeros where there is no choice */
 } lyc_adapter_choice;
 

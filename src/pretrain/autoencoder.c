@@ -266,7 +266,7 @@ static lyc_status measure_latents(statistics *out, autoencoder *a, lyc_error *er
             sums[i % c] += (double)mean[i];
             squares[i % c] += (double)mean[i] * (double)mean[i];
         }
-        places += (double)(count / c);
+        places += (double)count / (double)c;
     }
     for (int i = 0; i < c; i++) {
         out->mean[i] = sums[i] / places;

@@ -118,29 +118,35 @@ typedef struct handles {
     lyc_value *pixels, *ids, *eos, *labels, *vision, *text;
 } handles;
 
-static lyc_status build_towers(handles **out, lyc_value **vision, lyc_value **text, lyc_module *m, lyc_arena *arena,
-                               const contrastive *c, lyc_error *err)
+static handles *build_towers(lyc_value **vision, lyc_value **text, lyc_module *m, lyc_arena *arena,
+                             const contrastive *c)
 {
     lyc_graph *g = m->graph;
     handles *h = lyc_arena_alloc(arena, 1, sizeof *h);
     if (h == NULL) {
-        return lyc_fail(err, LYC_E_MEMORY, "no memory for a pair of towers");
+        return NULL;
     }
     h->pixels = lyc_graph_input(g, "pixels", LYC_FLOAT, LYC_SHAPE(c->n, side_of(c), side_of(c), 3));
     h->ids = lyc_graph_input(g, "ids", LYC_INDEX, LYC_SHAPE(c->n, c->tokens));
     h->eos = lyc_graph_input(g, "eos", LYC_INDEX, LYC_SHAPE(c->n));
     *vision = lyc_clip_pair_vision(m, &c->config, lyc_cast(g, h->pixels, LYC_ACTIVATION));
     *text = lyc_clip_pair_text(m, &c->config, h->ids, h->eos);
-    *out = h;
-    return LYC_OK;
+    return h;
+}
+
+static lyc_status no_memory(lyc_error *err)
+{
+    return lyc_fail(err, LYC_E_MEMORY, "no memory for a pair of towers");
 }
 
 static lyc_status build(lyc_value **losses, void **out, lyc_module *m, lyc_arena *arena, void *context, lyc_error *err)
 {
     const contrastive *c = context;
-    handles *h;
-    lyc_value *vision, *text;
-    LYC_TRY(build_towers(&h, &vision, &text, m, arena, c, err));
+    lyc_value *vision = NULL, *text = NULL;
+    handles *h = build_towers(&vision, &text, m, arena, c);
+    if (h == NULL) {
+        return no_memory(err);
+    }
     h->labels = lyc_graph_input(m->graph, "labels", LYC_INDEX, LYC_SHAPE(c->n));
     *losses = lyc_clip_pair_loss(m, vision, text, h->labels);
     *out = h;
@@ -149,9 +155,11 @@ static lyc_status build(lyc_value **losses, void **out, lyc_module *m, lyc_arena
 
 static lyc_status build_features(void **out, lyc_module *m, lyc_arena *arena, void *context, lyc_error *err)
 {
-    handles *h;
-    lyc_value *vision, *text;
-    LYC_TRY(build_towers(&h, &vision, &text, m, arena, context, err));
+    lyc_value *vision = NULL, *text = NULL;
+    handles *h = build_towers(&vision, &text, m, arena, context);
+    if (h == NULL) {
+        return no_memory(err);
+    }
     h->vision = lyc_runner_float_output(m->graph, vision);
     h->text = lyc_runner_float_output(m->graph, text);
     *out = h;

@@ -140,12 +140,12 @@ static lyc_status get_plan(const lyc_cached_plan **out, lyc_fit *fit, const char
     return LYC_OK;
 }
 
-lyc_status lyc_fit_plan(const lyc_cached_plan **out, void **own, lyc_fit *fit, const char *key, lyc_fit_builder builder,
-                        void *context, lyc_error *err)
+lyc_status lyc_fit_plan(const lyc_cached_plan **out, void **handles_out, lyc_fit *fit, const char *key,
+                        lyc_fit_builder build_graph, void *context, lyc_error *err)
 {
-    request r = {fit, builder, context};
+    request r = {fit, build_graph, context};
     LYC_TRY(get_plan(out, fit, key, &r, err));
-    *own = ((const handles *)(*out)->handles)->own;
+    *handles_out = ((const handles *)(*out)->handles)->own;
     return LYC_OK;
 }
 

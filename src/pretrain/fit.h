@@ -54,7 +54,7 @@ lyc_status lyc_fit_run(bool *finished, lyc_fit *fit, lyc_error *err);
 
 /* A graph that uses the weights and changes nothing, for measuring: built once for a key, its parameters bound. */
 typedef lyc_status (*lyc_fit_builder)(void **handles, lyc_module *m, lyc_arena *arena, void *context, lyc_error *err);
-lyc_status lyc_fit_plan(const lyc_cached_plan **out, void **handles, lyc_fit *fit, const char *key,
-                        lyc_fit_builder build, void *context, lyc_error *err);
+lyc_status lyc_fit_plan(const lyc_cached_plan **out, void **handles_out, lyc_fit *fit, const char *key,
+                        lyc_fit_builder build_graph, void *context, lyc_error *err);
 
 #endif

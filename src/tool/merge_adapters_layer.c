@@ -161,7 +161,7 @@ static lyc_status distance(double *out, work *w, const factors *made, double sca
                            lyc_error *err)
 {
     factors both;
-    double norm, difference;
+    double norm = 0, difference = 0;
     if (!new_factors(&both, w, made->rank + exact->rank)) {
         return no_memory(err);
     }

@@ -23,9 +23,9 @@ typedef struct lyc_model_save_options {
 lyc_status lyc_model_save(const char *path, const char *source, const lyc_train_model *model,
                           const lyc_trainables *trained, const lyc_model_save_options *options, lyc_error *err);
 
-/* Writes a whole folder of diffusers: files with trained tensors anew, others copied, but for other forms of the trained
- * components' weights (variants, pickles), which would not be those that were trained. The folder appears when it is
- * complete; with force in place of another. */
+/* Writes a whole folder of diffusers: files with trained tensors anew, others copied, but for other forms of the
+ * trained components' weights (variants, pickles), which would not be those that were trained. The folder appears when
+ * it is complete; with force in place of another. */
 lyc_status lyc_model_save_folder(const char *path, const char *source, const lyc_train_model *model,
                                  const lyc_trainables *trained, const lyc_model_save_options *options, lyc_error *err);
 

@@ -184,8 +184,8 @@ static double least(double a, double b)
 /* As large as a place of the sheet can be; beside the places there is room for words, less than one more place. */
 static lyc_status fit(lyc_image *image, const gallery *g, lyc_error *err)
 {
-    const double width = MAX_SIDE / (g->shown + 1) - MARGIN, height = MAX_SIDE / (g->rows + 1) - MARGIN;
-    const double scale = least(1, least(width / image->width, height / image->height));
+    const int width = MAX_SIDE / (g->shown + 1) - MARGIN, height = MAX_SIDE / (g->rows + 1) - MARGIN;
+    const double scale = least(1, least((double)width / image->width, (double)height / image->height));
     const int small_width = (int)(image->width * scale), small_height = (int)(image->height * scale);
     lyc_image smaller = {0};
     if (scale >= 1) {

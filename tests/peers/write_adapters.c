@@ -111,7 +111,8 @@ static lyc_status write_merged(const char *path, const lyc_network *network, con
         lyc_adapter_change change = {.weight = malloc(bytes), .merged = true};
         status = base_weight(&weight, unet, entry->module, err);
         status = status != LYC_OK ? status : lyc_adapter_compute(&change, entry->adapter, &weight, 1, err);
-        status = status != LYC_OK ? status : lyc_safetensors_writer_put(writer, entry->module, change.weight, bytes, err);
+        status =
+            status != LYC_OK ? status : lyc_safetensors_writer_put(writer, entry->module, change.weight, bytes, err);
         free(change.weight);
     }
     status = status != LYC_OK ? status : lyc_safetensors_writer_commit(writer, err);
@@ -153,9 +154,8 @@ int main(int argc, char **argv)
         return 1;
     }
     lyc_status status = lyc_component_open(&unet, LYC_COMPONENT_UNET, NULL, argv[1], &err);
-    status = status != LYC_OK
-                 ? status
-                 : lyc_inventory_unet(&inventory, lyc_component_unet(unet), LYC_NAMING_DIFFUSERS, &err);
+    status = status != LYC_OK ? status
+                              : lyc_inventory_unet(&inventory, lyc_component_unet(unet), LYC_NAMING_DIFFUSERS, &err);
     const lyc_network_part part = {&inventory, unet};
     for (size_t i = 0; status == LYC_OK && i < sizeof jobs / sizeof jobs[0]; i++) {
         status = run_job(&jobs[i], argv[2], &part, &err);

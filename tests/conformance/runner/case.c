@@ -16,12 +16,8 @@ static double number_member(const json_t *json, const char *name)
 static const struct {
     const char *file, *member;
 } documents[] = {
-    {"cases.json", "cases"},
-    {"layer_lists.json", "lists"},
-    {"parameter_counts.json", "configs"},
-    {"learning_rates.json", "cases"},
-    {"buckets.json", "cases"},
-    {"captions.json", "cases"},
+    {"cases.json", "cases"},          {"layer_lists.json", "lists"}, {"parameter_counts.json", "configs"},
+    {"learning_rates.json", "cases"}, {"buckets.json", "cases"},     {"captions.json", "cases"},
     {"resize.json", "images"},
 };
 enum { DOCUMENT_COUNT = sizeof documents / sizeof documents[0] };
