@@ -9,7 +9,6 @@
 #include "cli/bundle.h"
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "lycoris/bundle.h"
 
 enum { MAX_EMBEDDINGS = 256, NAME_SIZE = 256 };
@@ -30,12 +29,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* "NAME=FILE" or "FILE": a name has no '/', so that paths with '=' in a folder are paths. */
 static lyc_status read_word(lyc_bundle_embedding *out, char name[NAME_SIZE], const char *word, lyc_error *err)
@@ -61,7 +54,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
     const bundle_config *c = config;
     const int count = operand_count - 1;
     lyc_bundling *bundling = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     if (c->output == NULL && !c->dry_run) {
         return lyc_cli_fail(err, LYC_E_ARGUMENT, "--output is missing: where to write");
     }

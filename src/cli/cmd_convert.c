@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "cli/text.h"
 #include "lycoris/convert.h"
 #include "lycoris/text.h"
@@ -61,12 +60,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* --- what was done -------------------------------------------------------------------------------------------------
  */
@@ -209,7 +202,7 @@ static const char *chosen(const lyc_option_choice *choices, int index)
 static lyc_status convert(lyc_cli *cli, const convert_config *config, const lyc_network_file *file, lyc_error *err)
 {
     lyc_conversion *conversion = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     const lyc_convert_options o = {
         .scheme = chosen(schemes, config->scheme),
         .algorithm = chosen(algorithms, config->algorithm),

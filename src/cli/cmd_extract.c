@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "cli/text.h"
 #include "lycoris/extract.h"
 #include "lycoris/text.h"
@@ -62,12 +61,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* --- what was done -------------------------------------------------------------------------------------------------
  */
@@ -195,7 +188,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
 {
     const extract_config *c = config;
     lyc_extraction *extraction = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     (void)operand_count;
     if (c->output == NULL && !c->dry_run) {
         return lyc_cli_fail(err, LYC_E_ARGUMENT, "--output is missing: where to write");

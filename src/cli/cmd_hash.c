@@ -9,7 +9,6 @@
 #include "cli/inspect.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "lycoris/inspect.h"
 #include "lycoris/text.h"
 
@@ -32,12 +31,6 @@ typedef struct hash_run {
     bool check;
     size_t different;
 } hash_run;
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 static const char *word_of(lyc_hash_verdict verdict)
 {
@@ -66,7 +59,7 @@ static void print_stored(hash_run *r, const lyc_safetensors *file, const char *k
 static lyc_status hash_file(hash_run *r, const char *path, const lyc_safetensors *file, lyc_error *err)
 {
     lyc_file_hashes hashes;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = r->cli};
+    const lyc_task task = lyc_cli_task(r->cli);
     LYC_TRY(lyc_inspect_hashes(&hashes, path, file, &task, err));
     if (r->cli->json) {
         lyc_json_begin_object(&r->json, NULL);

@@ -5,7 +5,6 @@
 #include "cli/command.h"
 #include "cli/inspect.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -31,12 +30,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* What may help, by what the message says is there instead of a file that can be read. */
 static void add_hint(lyc_cli *cli, const lyc_error *err)
@@ -91,7 +84,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
         .cli = cli,
         .config = config,
         .json = {.out = cli->out},
-        .task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli},
+        .task = lyc_cli_task(cli),
     };
     if (cli->json) {
         lyc_json_begin_object(&in.json, NULL);

@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "cli/strength.h"
 #include "lycoris/merge.h"
 #include "lycoris/text.h"
@@ -46,12 +45,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* --- the report ----------------------------------------------------------------------------------------------------
  */
@@ -134,7 +127,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
     const merge_config *c = config;
     lyc_merge_adapter adapters[MAX_ADAPTERS];
     lyc_merge_report *report = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     if (c->output == NULL) {
         return lyc_cli_fail(err, LYC_E_ARGUMENT, "no output: --output names the file to write");
     }

@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "cli/text.h"
 #include "lycoris/metadata.h"
 #include "lycoris/text.h"
@@ -187,17 +186,11 @@ static lyc_status list_changes(change_list *list, const metadata_config *config,
     return LYC_OK;
 }
 
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
-
 static lyc_status write_changes(lyc_cli *cli, const metadata_config *config, const char *path,
                                 const lyc_safetensors *file, const change_list *list, lyc_error *err)
 {
     const char *output = config->in_place ? path : config->output;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     const lyc_metadata_options o = {.force = config->force, .replace = config->in_place};
     if (output == NULL) {
         return lyc_cli_fail(err, LYC_E_ARGUMENT, "where to write is not said: --output FILE, or --in-place");

@@ -10,7 +10,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "cli/text.h"
 #include "lycoris/resize.h"
 #include "lycoris/text.h"
@@ -51,12 +50,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* --- what was done -------------------------------------------------------------------------------------------------
  */
@@ -170,7 +163,7 @@ static void print_json(const lyc_cli *cli, const resize_config *config, const ly
 static lyc_status resize(lyc_cli *cli, const resize_config *config, const lyc_network_file *file, lyc_error *err)
 {
     lyc_resizing *resizing = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     const lyc_resize_options o = {
         .rank = config->rank,
         .conv_rank = config->conv_rank,

@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "lycoris/split_dylora.h"
 #include "lycoris/text.h"
 
@@ -31,12 +30,6 @@ static const lyc_option options[] = {
     {0},
 };
 /* clang-format on */
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 static void print_text(const lyc_cli *cli, const lyc_splitting *s)
 {
@@ -72,7 +65,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
 {
     const split_config *c = config;
     lyc_splitting *splitting = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     const lyc_split_options o = {
         .unit = c->unit, .keep_scale = c->keep_scale, .force = c->force, .dry_run = c->dry_run};
     (void)operand_count;

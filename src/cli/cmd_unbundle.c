@@ -8,7 +8,6 @@
 #include "cli/bundle.h"
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "lycoris/bundle.h"
 
 typedef struct unbundle_config {
@@ -32,17 +31,11 @@ static const lyc_option options[] = {
 };
 /* clang-format on */
 
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
-
 static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char **operands, lyc_error *err)
 {
     const unbundle_config *c = config;
     lyc_bundling *bundling = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     const lyc_unbundle_options o = {.steps = c->steps, .force = c->force, .dry_run = c->dry_run};
     (void)operand_count;
     if (c->folder == NULL) {

@@ -11,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 #include "cli/strength.h"
 #include "lycoris/text.h"
 
@@ -23,12 +22,6 @@ const lyc_option_choice lyc_merge_adapters_dtypes[] = {{"keep", "that of the ada
                                                        {"bf16", NULL},
                                                        {0}};
 const lyc_dtype lyc_merge_adapters_dtype_values[] = {LYC_F32, LYC_F32, LYC_F16, LYC_BF16};
-
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
 
 /* --- adapters ------------------------------------------------------------------------------------------------------
  */
@@ -246,7 +239,7 @@ lyc_status lyc_cli_merge_adapters(lyc_cli *cli, const lyc_merge_adapters_request
 {
     adapters a;
     lyc_adapter_merge *merge = NULL;
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     if (request->output == NULL && !request->options.dry_run) {
         return lyc_cli_fail(err, LYC_E_ARGUMENT, "--output is missing: where to write");
     }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/signals.h"
 #include "cli/text.h"
 #include "lycoris/log.h"
 
@@ -135,4 +136,15 @@ void lyc_cli_listen(lyc_cli *cli, int form)
     if (categories != NULL && lyc_log_select(categories, &err) != LYC_OK) {
         lyc_cli_warn(cli, "LYCORIS_LOG: %s", err.message);
     }
+}
+
+static bool is_cancelled(void *context)
+{
+    (void)context;
+    return lyc_signals_pending();
+}
+
+lyc_task lyc_cli_task(lyc_cli *cli)
+{
+    return (lyc_task){.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli};
 }

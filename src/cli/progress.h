@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "lycoris/progress.h"
+#include "lycoris/task.h"
 
 /* Chooses the form (a value of --progress) and from now on shows what the library says, down to warnings, to what is
  * worth knowing with --verbose, and to the categories that LYCORIS_LOG names. cli must outlive the library's use. */
@@ -17,5 +18,8 @@ void lyc_cli_listen(lyc_cli *cli, int form);
 
 /* The sink for everything in the library that takes long; context is the lyc_cli. */
 void lyc_cli_show_progress(void *context, const lyc_progress_report *report);
+
+/* What takes long in the library: shows how far it is, and ends it on Ctrl-C. Borrows cli. */
+lyc_task lyc_cli_task(lyc_cli *cli);
 
 #endif

@@ -5,7 +5,6 @@
 #include "cli/command.h"
 #include "cli/diffusion/generate.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -86,12 +85,6 @@ static const lyc_option options[] = {
 };
 /* clang-format on */
 
-static bool is_cancelled(void *context)
-{
-    (void)context;
-    return lyc_signals_pending();
-}
-
 static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char **operands, lyc_error *err)
 {
     (void)operand_count;
@@ -100,7 +93,7 @@ static lyc_status run(lyc_cli *cli, const void *config, int operand_count, char 
         .cli = cli,
         .config = config,
         .json = {.out = cli->out},
-        .task = {.progress = lyc_cli_show_progress, .cancelled = is_cancelled, .context = cli},
+        .task = lyc_cli_task(cli),
     };
     lyc_status status = lyc_generate_prepare(&r, err);
     if (status == LYC_OK) {

@@ -185,7 +185,7 @@ static lyc_status train(lyc_cli *cli, lyc_pretrain_stage stage, const pretrain_c
 {
     bool finished;
     run_state run = {.cli = cli, .stage = stage, .first_step = -1, .quality = (double)NAN, .quality_five = (double)NAN};
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_stopped, .context = cli};
+    const lyc_task task = lyc_cli_task(cli);
     const lyc_pretrain_options o = {
         .model = c->model,
         .image_dir = c->image_dir,

@@ -230,7 +230,7 @@ static lyc_status plan_or_train(run_state *run, lyc_train_config *config, bool o
     size_t said = 0;
     const lyc_train_hooks hooks = {
         .report = report, .notice = notice, .wrote = wrote, .stop = is_stopped, .context = run};
-    const lyc_task task = {.progress = lyc_cli_show_progress, .cancelled = is_stopped, .context = run->cli};
+    const lyc_task task = lyc_cli_task(run->cli);
     warn_of_notices(run->cli, config, &said);
     lyc_status status = lyc_training_open(&training, config, &hooks, &task, err);
     warn_of_notices(run->cli, config, &said);
