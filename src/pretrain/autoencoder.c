@@ -330,25 +330,20 @@ static lyc_status check(const lyc_vae_config *c, const lyc_pretrain_options *o, 
 
 static lyc_status train(bool *finished, autoencoder *a, lyc_trainables *set, lyc_error *err)
 {
-    json_t *facts = json_pack("{ss sI sI sI sI sf}", "stage", "autoencoder", "seed", (json_int_t)a->options->seed,
-                              "data", (json_int_t)(lyc_picture_source_data(a->pictures)->fingerprint >> 1),
-                              "batch_size", (json_int_t)a->options->batch_size, "numbers", (json_int_t)set->numbers,
-                              "kl_weight", a->options->kl_weight);
-    const lyc_fit_problem problem = {.set = set,
+    const lyc_fit_problem problem = {.name = "autoencoder",
+                                     .set = set,
                                      .component = component,
-                                     .facts = facts,
+                                     .fingerprint = lyc_picture_source_data(a->pictures)->fingerprint,
                                      .key = key,
                                      .build = build,
                                      .feed = feed,
                                      .measure = measure,
                                      .begin_step = begin_step,
                                      .context = a};
-    lyc_status status = facts != NULL ? lyc_fit_new(&a->fit, &problem, a->options, err)
-                                      : lyc_fail(err, LYC_E_MEMORY, "no memory for a training");
+    lyc_status status = lyc_fit_new(&a->fit, &problem, a->options, err);
     status = status == LYC_OK ? lyc_fit_run(finished, a->fit, err) : status;
     status = status == LYC_OK && *finished ? finish(a, set, err) : status;
     lyc_fit_free(a->fit);
-    json_decref(facts);
     return status;
 }
 

@@ -328,24 +328,20 @@ static lyc_status write_model(const contrastive *c, const lyc_trainables *set, l
 
 static lyc_status train(bool *finished, contrastive *c, lyc_trainables *set, lyc_error *err)
 {
-    json_t *facts = json_pack("{ss sI sI sI sI}", "stage", "contrastive", "seed", (json_int_t)c->options->seed, "data",
-                              (json_int_t)(lyc_picture_source_data(c->pictures)->fingerprint >> 1), "batch_size",
-                              (json_int_t)c->options->batch_size, "numbers", (json_int_t)set->numbers);
-    const lyc_fit_problem problem = {.set = set,
+    const lyc_fit_problem problem = {.name = "contrastive",
+                                     .set = set,
                                      .component = component,
-                                     .facts = facts,
+                                     .fingerprint = lyc_picture_source_data(c->pictures)->fingerprint,
                                      .key = key,
                                      .build = build,
                                      .feed = feed,
                                      .measure = measure,
                                      .begin_step = begin_step,
                                      .context = c};
-    lyc_status status = facts != NULL ? lyc_fit_new(&c->fit, &problem, c->options, err)
-                                      : lyc_fail(err, LYC_E_MEMORY, "no memory for a training");
+    lyc_status status = lyc_fit_new(&c->fit, &problem, c->options, err);
     status = status == LYC_OK ? lyc_fit_run(finished, c->fit, err) : status;
     status = status == LYC_OK && *finished ? write_model(c, set, err) : status;
     lyc_fit_free(c->fit);
-    json_decref(facts);
     return status;
 }
 

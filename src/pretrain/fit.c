@@ -4,6 +4,8 @@
  */
 #include "pretrain/fit.h"
 
+#include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -286,6 +288,18 @@ static lyc_status make_step(lyc_fit *fit, lyc_error *err)
 /* --- states --------------------------------------------------------------------------------------------------------
  */
 
+/* What a run depends on and must not change on the way; rates and lengths may. */
+static json_t *problem_facts(const lyc_fit *fit)
+{
+    const lyc_pretrain_options *o = &fit->options;
+    char data[20];
+    snprintf(data, sizeof data, "%016" PRIx64, fit->problem.fingerprint); /* 64 bits do not go into numbers of JSON */
+    return json_pack("{ss ss sI sI sI sI sI sf sf}", "problem", fit->problem.name, "data", data, "seed",
+                     (json_int_t)o->seed, "batch_size", (json_int_t)o->batch_size, "resolution",
+                     (json_int_t)o->resolution, "crop", (json_int_t)o->crop, "trained_numbers",
+                     (json_int_t)fit->problem.set->numbers, "kl_weight", o->kl_weight, "ema_decay", o->ema_decay);
+}
+
 static lyc_status save_state(lyc_fit *fit, lyc_error *err)
 {
     lyc_state_list list = {0};
@@ -295,7 +309,7 @@ static lyc_status save_state(lyc_fit *fit, lyc_error *err)
     if (fit->log != NULL) {
         LYC_TRY(lyc_train_log_flush(fit->log, err));
     }
-    json_t *facts = json_pack("{sO sI sf}", "problem", fit->problem.facts, "ema_updates",
+    json_t *facts = json_pack("{so sI sf}", "options", problem_facts(fit), "ema_updates",
                               (json_int_t)(fit->has_ema ? fit->ema.updates : 0), "seconds", fit->progress.seconds);
     const lyc_tensor_view losses = {
         .dtype = LYC_F64, .shape = LYC_SHAPE(AVERAGED), .data = fit->losses, .size_bytes = sizeof fit->losses};
@@ -317,7 +331,12 @@ static lyc_status take_state(lyc_fit *fit, const lyc_state *state, lyc_error *er
     static const char *const none[] = {NULL};
     const json_t *facts = lyc_state_facts(state);
     const lyc_safetensors *file = lyc_state_tensors(state);
-    LYC_TRY(lyc_state_compare("options", json_object_get(facts, "problem"), fit->problem.facts, none, err));
+    json_t *now = problem_facts(fit);
+    const lyc_status agrees = now != NULL
+                                  ? lyc_state_compare("options", json_object_get(facts, "options"), now, none, err)
+                                  : lyc_fail(err, LYC_E_MEMORY, "no memory for a state");
+    json_decref(now);
+    LYC_TRY(agrees);
     LYC_TRY(
         lyc_state_take_weights(fit->problem.set, LYC_F32, fit->optimizer, fit->has_ema ? &fit->ema : NULL, file, err));
     LYC_TRY(lyc_state_take(fit->losses, file, "", "losses", LYC_F64, AVERAGED, err));

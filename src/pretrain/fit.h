@@ -10,8 +10,6 @@
 #ifndef LYC_PRETRAIN_FIT_H
 #define LYC_PRETRAIN_FIT_H
 
-#include <jansson.h>
-
 #include "graph/plan_cache.h"
 #include "lycoris/pretrain.h"
 #include "model/module.h"
@@ -23,9 +21,10 @@ typedef struct lyc_fit_quality {
 } lyc_fit_quality;
 
 typedef struct lyc_fit_problem {
+    const char *name; /* "autoencoder" */
     lyc_trainables *set;
     const char *component; /* of all rows of the set */
-    const json_t *facts;   /* what a state must agree with */
+    uint64_t fingerprint;  /* of what it is fed with */
 
     /* Graphs of the same key are alike. */
     const char *(*key)(void *context, int64_t step);

@@ -218,7 +218,8 @@ static void wrong_runs(void **state)
                               .batch_size = 4,
                               .learning_rate = 1e-3,
                               .state = saved};
-    refuses(LYC_PRETRAIN_AUTOENCODER, &o, LYC_E_ARGUMENT, "the state is of a run with other options: data was ");
+    refuses(LYC_PRETRAIN_AUTOENCODER, &o, LYC_E_ARGUMENT,
+            "the state is of a run with other options: crop was 8 and is 0, data was ");
     o.state = NULL;
     o.crop = 7;
     refuses(LYC_PRETRAIN_AUTOENCODER, &o, LYC_E_ARGUMENT, "crops of 7 pixels: expected multiples of 2");
