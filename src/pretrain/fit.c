@@ -337,6 +337,10 @@ static lyc_status take_state(lyc_fit *fit, const lyc_state *state, lyc_error *er
                                   : lyc_fail(err, LYC_E_MEMORY, "no memory for a state");
     json_decref(now);
     LYC_TRY(agrees);
+    if (lyc_state_step(state) > fit->progress.steps) {
+        return lyc_fail(err, LYC_E_ARGUMENT, "%s is the state after step %" PRId64 ", the run has %" PRId64,
+                        fit->options.state, lyc_state_step(state), fit->progress.steps);
+    }
     LYC_TRY(
         lyc_state_take_weights(fit->problem.set, LYC_F32, fit->optimizer, fit->has_ema ? &fit->ema : NULL, file, err));
     LYC_TRY(lyc_state_take(fit->losses, file, "", "losses", LYC_F64, AVERAGED, err));

@@ -220,6 +220,13 @@ static void wrong_runs(void **state)
                               .state = saved};
     refuses(LYC_PRETRAIN_AUTOENCODER, &o, LYC_E_ARGUMENT,
             "the state is of a run with other options: crop was 8 and is 0, data was ");
+    o.crop = 8;
+    o.ema_decay = 0.9;
+    o.kl_weight = 1e-3;
+    o.validation_split = 0.25;
+    o.seed = 3;
+    o.steps = 1;
+    refuses(LYC_PRETRAIN_AUTOENCODER, &o, LYC_E_ARGUMENT, "right-state is the state after step 2, the run has 1");
     o.state = NULL;
     o.crop = 7;
     refuses(LYC_PRETRAIN_AUTOENCODER, &o, LYC_E_ARGUMENT, "crops of 7 pixels: expected multiples of 2");
