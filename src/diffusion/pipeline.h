@@ -75,7 +75,8 @@ lyc_status lyc_generation_run(lyc_generated *out, lyc_pipeline *pipeline, const 
                               const lyc_task *task, lyc_error *err);
 
 /* Other adapters than the pipeline's own for all that is made from now on, at the strengths that they have; the runners
- * of U-Net and text encoders begin anew. The network stays until the pipeline is closed. */
+ * of U-Net and text encoders begin anew. The network stays until the pipeline is closed. Embeddings
+ * that were added are gone. */
 struct lyc_network;
 lyc_status lyc_pipeline_attach(lyc_pipeline *pipeline, struct lyc_network *network, lyc_error *err);
 
